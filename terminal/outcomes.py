@@ -1,0 +1,195 @@
+"""What the counter answers to whoever drives it: kiosk, control socket or command line.
+
+Responsible for: the frozen values that cross from the use cases to a front end, and the `Counter`
+port that a front end calls. Not responsible for: deciding, storing or wording anything.
+Invariant: nothing here holds a code or last four digits, except `Redeemed.successor_code`, which a
+front end may show on the outcome and must not keep.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from vouchers.reasons import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An outlet: its small integer and its name."""
+
+    outlet: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A voucher that opened. `refusal` is set when it may not be redeemed here and now.
+
+    `handle` names the opened voucher inside the counter until it is redeemed or replaced by the
+    next look-up. `left` is what this terminal knows to be left; `max_now` is how many of them may
+    be redeemed at this moment (0 when refused). Times are milliseconds UTC; `valid_until` is
+    exclusive. `outlets` is where it is good (AX-14); empty means nowhere known.
+    """
+
+    handle: str
+    voucher: str
+    product: int
+    product_name: str
+    shares: int
+    left: int
+    max_now: int
+    generation: int
+    valid_from: int
+    valid_until: int
+    outlets: tuple[Place, ...]
+    evidence: str
+    refusal: Refusal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """A committed redemption (EV-047). `left` is what this terminal knows to be left after it."""
+
+    serial: str
+    posid: str
+    voucher: str
+    product: int
+    product_name: str
+    shares: int
+    left: int
+    successor_code: str | None
+    mode: str
+    at: int
+    head: str
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """A committed reversal of a redemption of this terminal (decision 11)."""
+
+    serial: str
+    reverses: str
+    voucher: str
+    shares: int
+    left: int
+    at: int
+    repeated: bool
+
+
+class Delivery(StrEnum):
+    """Where a journal entry stands on its way to central."""
+
+    WAITING = "waiting"
+    ACKNOWLEDGED = "acknowledged"
+    ATTENTION = "attention"
+
+
+@dataclass(frozen=True, slots=True)
+class TapeRow:
+    """One line of the history: a redemption or a reversal (EV-050), newest first.
+
+    `kind` is `redeemed` or `reversed`. `reversible` says that the clerk may undo it now.
+    `slip` is the state of its print job: `none, queued, printing, printed, unconfirmed, unknown,
+    failed, abandoned`. `verdict` is central's word once it is known, else None.
+    """
+
+    serial: str
+    kind: str
+    at: int
+    product_name: str
+    shares: int
+    left: int
+    clerk: str
+    reversed_by: str | None
+    reversible: bool
+    slip: str
+    delivery: Delivery
+    verdict: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person must deal with: a verdict, an unknown slip, a start-up finding.
+
+    `kind` is `verdict, slip_unknown, recovered, restored, clock, replica, disk, print_backlog`;
+    `serial` is what it is about, if it is about one entry; `detail` feeds the words.
+    """
+
+    kind: str
+    serial: str | None
+    detail: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The one-line state of the terminal, cheap to ask for at any time.
+
+    `network` is `online, slow, offline, refused, none` (none: no central configured).
+    `printer` is `ready, near_end, paper_out, cover_open, fault, silent, lost, none`.
+    `replica_age_s` is None while there is no replica. `clock` is `ok` or `suspect`.
+    `offline_left` are redemptions still allowed before the offline limit bites, when it is near,
+    else None. `locked_until` is set while the terminal is locked after misses (decision 13).
+    """
+
+    posid: str
+    outlet: Place
+    clerk: str
+    network: str
+    replica_age_s: int | None
+    unacknowledged: int
+    printer: str
+    scanner: str
+    clock: str
+    offline_left: int | None
+    locked_until: int | None
+    notices: tuple[Notice, ...]
+
+
+class Counter(Protocol):
+    """What a front end may ask. Every call may block on disk or, briefly, the network.
+
+    Calls come from any thread; they queue. A call raises `OutcomeUnknown` or `OutOfService`
+    (terminal.errors) when no answer can be given; anything else is a value.
+    """
+
+    def look_up(self, credential: str, last4: str) -> View | Refusal:
+        """Open what was presented (a raw scan or typed text) with the last four (EV-041)."""
+        ...
+
+    def check_credential(self, credential: str) -> Refusal | None:
+        """Say at once whether a credential cannot be one (malformed, mistyped), free of charge."""
+        ...
+
+    def redeem(
+        self, handle: str, shares: int, *, clerk: str, request: str, slip: bool = True
+    ) -> Redeemed | Refusal:
+        """Redeem shares of an opened voucher; the same request again gives the first result."""
+        ...
+
+    def reverse(
+        self, serial: str, *, reason_code: str, clerk: str, note: str = ""
+    ) -> Reversed | Refusal:
+        """Undo a redemption of this terminal (decision 11)."""
+        ...
+
+    def reprint(self, serial: str, *, clerk: str) -> bool:
+        """Queue another copy of a slip, marked as a reprint (AX-19). False: nothing to reprint."""
+        ...
+
+    def settle_slip(self, serial: str, *, reprint: bool, clerk: str) -> None:
+        """Answer the question about a slip of unknown fate: print a marked copy, or abandon it."""
+        ...
+
+    def dismiss(self, notice: Notice) -> None:
+        """The clerk has read a notice that needs no other action."""
+        ...
+
+    def history(self, limit: int) -> Sequence[TapeRow]:
+        """The last redemptions and reversals, newest first."""
+        ...
+
+    def status(self) -> Status:
+        """How the terminal is doing."""
+        ...
