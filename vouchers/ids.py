@@ -1,0 +1,92 @@
+"""Names of things: UUIDv7, POSID, serial, and base64url for keys and signatures.
+
+Responsible for: composing and checking them. Not responsible for: drawing the random bits.
+Invariant: a serial is `{posid}_{epoch}_{seq:08d}` and matches AX-01.
+"""
+
+import base64
+import binascii
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+_POSID: Final = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
+_SERIAL: Final = re.compile(r"([A-Za-z0-9]{1,32})_([1-9]\d{0,8})_(\d{8,15})", re.ASCII)
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
+
+UUID_RANDOM_BYTES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Serial:
+    """The parts of a redemption serial (AX-01)."""
+
+    posid: str
+    epoch: int
+    seq: int
+
+
+def is_posid(text: str) -> bool:
+    """Whether a text can be a device code (EV-065)."""
+    return _POSID.fullmatch(text) is not None
+
+
+def serial(posid: str, epoch: int, seq: int) -> str:
+    """Compose the serial of an entry (AX-01). `epoch` and `seq` count from 1."""
+    assert is_posid(posid) and epoch >= 1 and seq >= 1
+    return f"{posid}_{epoch}_{seq:08d}"
+
+
+def parse_serial(text: str) -> Serial | None:
+    """Take a serial apart; None when the text is not one."""
+    found = _SERIAL.fullmatch(text)
+    if found is None:
+        return None
+    parts = Serial(found[1], int(found[2]), int(found[3]))
+    return parts if parts.seq >= 1 and serial(parts.posid, parts.epoch, parts.seq) == text else None
+
+
+def uuid7(ms: int, rand: bytes) -> str:
+    """Compose a UUIDv7 (RFC 9562) from milliseconds UTC and 10 random bytes."""
+    assert 0 <= ms < 2**48 and len(rand) == UUID_RANDOM_BYTES
+    noise = int.from_bytes(rand, "big")
+    rand_a, rand_b = noise >> 68, noise & (2**62 - 1)
+    value = ms << 80 | 0x7 << 76 | (rand_a & 0xFFF) << 64 | 0b10 << 62 | rand_b
+    return str(uuid.UUID(int=value))
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID in its one lower-case form."""
+    return _UUID.fullmatch(text) is not None
+
+
+def uuid_bytes(text: str) -> bytes:
+    """The 16 bytes of a UUID text. Raises ValueError when it is not one."""
+    if not is_uuid(text):
+        raise ValueError("not a lower-case UUID")
+    return uuid.UUID(text).bytes
+
+
+def uuid_text(raw: bytes) -> str:
+    """The text of 16 UUID bytes."""
+    return str(uuid.UUID(bytes=raw))
+
+
+def b64u(raw: bytes) -> str:
+    """Write bytes as base64url without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def unb64u(text: str) -> bytes:
+    """Read base64url without padding, in its one form. Raises ValueError otherwise."""
+    if not _BASE64URL.fullmatch(text):
+        raise ValueError("not base64url")
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error as error:
+        raise ValueError("not base64url") from error
+    if b64u(raw) != text:
+        raise ValueError("not the shortest base64url form")
+    return raw

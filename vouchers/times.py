@@ -1,0 +1,47 @@
+"""Times as text and back.
+
+Responsible for: RFC 3339 in UTC with milliseconds and `Z`, the only form in our JSON, and the
+start of a merchant's calendar day. Not responsible for: knowing what time it is.
+Invariant: a time inside the program is an int, milliseconds since 1970-01-01T00:00:00Z.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_FORM: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+
+
+def format_utc(ms: int) -> str:
+    """Write milliseconds UTC as `2024-07-31T16:00:00.000Z`."""
+    moment = _EPOCH + ms * _MILLISECOND
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def parse_utc(text: str) -> int:
+    """Read exactly the form that `format_utc` writes. Raises ValueError for any other."""
+    if not _FORM.fullmatch(text):
+        raise ValueError("a time must look like 2024-07-31T16:00:00.000Z")
+    return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
+
+
+def day_start(day: date, zone: ZoneInfo) -> int:
+    """The first millisecond of a calendar day in a merchant's time zone."""
+    return (datetime(day.year, day.month, day.day, tzinfo=zone) - _EPOCH) // _MILLISECOND
+
+
+def local_date(ms: int, zone: ZoneInfo) -> date:
+    """The calendar day of a moment in a merchant's time zone."""
+    return (_EPOCH + ms * _MILLISECOND).astimezone(zone).date()
+
+
+def weekday(ms: int, zone: ZoneInfo) -> int:
+    """The day of the week of a moment in a merchant's time zone: 1 is Monday, 7 is Sunday."""
+    return local_date(ms, zone).isoweekday()
