@@ -1,0 +1,82 @@
+"""What was presented: typed digits, a signed QR, or a web link that carries a code.
+
+Responsible for: telling these apart and naming what was scanned by mistake (hardware notes 5.3).
+Not responsible for: opening links (never done) or finding vouchers. Invariant: reading a credential
+costs nothing and touches nothing.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from vouchers import codes, qr
+from vouchers.limits import CREDENTIAL_CHARS_MAX
+from vouchers.reasons import Reason, Refusal
+
+_GOODS: Final = re.compile(r"\d{12,14}", re.ASCII)
+_PAYMENT: Final = re.compile(r"(1[0-5]|2[5-9]|30)\d{14,22}", re.ASCII)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+URL_PARAMETERS: Final = ("code", "yph")
+"""Parameters that carry a code where nothing else is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformCode:
+    """Digits whose check digit is right; leading zeros kept."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedQr:
+    """A text that claims to be a signed QR; `qr.decode` says whether it is."""
+
+    text: str
+
+
+def read_credential(
+    text: str, url_parameters: Collection[str] = URL_PARAMETERS
+) -> PlatformCode | SignedQr | Refusal:
+    """Read what a scanner or clerk entered. A refusal's `looks_like` names the mistake.
+
+    `looks_like` is one of `empty, length, text, mobile, link, payment, goods`.
+    """
+    if len(text) > CREDENTIAL_CHARS_MAX:
+        return Refusal(Reason.MALFORMED, {"looks_like": "length"})
+    trimmed = text.strip()
+    if not trimmed:
+        return Refusal(Reason.MALFORMED, {"looks_like": "empty"})
+    if qr.looks_signed(trimmed):
+        return SignedQr(trimmed)
+    if trimmed.lower().startswith(("http://", "https://")):
+        return _read_link(trimmed, url_parameters)
+    digits = codes.read_code(trimmed)
+    if isinstance(digits, str):
+        return PlatformCode(digits)
+    return _named(codes.normalise(trimmed), digits)
+
+
+def _read_link(link: str, url_parameters: Collection[str]) -> PlatformCode | Refusal:
+    mistake = Refusal(Reason.MALFORMED, {"looks_like": "link"})
+    try:
+        pairs = parse_qsl(urlsplit(link).query, max_num_fields=100)
+    except ValueError:
+        return mistake
+    found = [value for name, value in pairs if name in url_parameters]
+    if not found:
+        return mistake
+    digits = codes.read_code(found[0])
+    return PlatformCode(digits) if isinstance(digits, str) else digits
+
+
+def _named(digits: str, refusal: Refusal) -> Refusal:
+    if _CONTROL.search(digits):
+        return Refusal(Reason.MALFORMED, {"looks_like": "text"})
+    if _PAYMENT.fullmatch(digits):
+        return Refusal(Reason.MALFORMED, {"looks_like": "payment"})
+    if refusal.reason is Reason.MALFORMED and _GOODS.fullmatch(digits):
+        return Refusal(Reason.MALFORMED, {"looks_like": "goods"})
+    return refusal
