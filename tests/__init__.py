@@ -1,0 +1,1 @@
+"""The tests mirror the packages; their own tools are imported from here, as tests.NAME."""
