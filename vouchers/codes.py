@@ -62,7 +62,7 @@ def derive(secret: bytes, generation: int, digits: int = CODE_DIGITS_MAX) -> str
 
 
 def horizon(shares: int) -> int:
-    """The last generation whose code central reserves at issue for a voucher of that many shares."""
+    """The last generation whose code central reserves at issue (design, section 6)."""
     assert shares >= 1
     return min(shares - 1, HORIZON_SHARES_MAX) + HORIZON_RESERVE
 

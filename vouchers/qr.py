@@ -79,7 +79,8 @@ def encode(qr: VoucherQr, key: Ed25519PrivateKey) -> str:
             qr.tag,
         ]
     )
-    return PREFIX + base45.b45encode(body + key.sign(_DOMAIN + body)).decode("ascii")
+    text: bytes = base45.b45encode(body + key.sign(_DOMAIN + body))
+    return PREFIX + text.decode("ascii")
 
 
 def looks_signed(text: str) -> bool:

@@ -1,0 +1,210 @@
+"""Booking: what the uses of one voucher add up to, and who bears the excess.
+
+Responsible for: the order in which entries of one voucher are booked and the verdict on each
+(design, section 7, "Booking"; decisions 4, 8, 11). Not responsible for: storing verdicts, money.
+Invariants: an entry is a fact, so every authentic use counts; the verdicts depend on the set of
+entries and their arrival numbers alone, so a later entry may change them; each excess share is
+borne by exactly one entry.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from vouchers.entries import Kind
+from vouchers.limits import LATE_TOLERANCE_MS
+
+
+class Verdict(StrEnum):
+    """Central's word on an entry. All but `accepted` stay visible until a person settles them."""
+
+    ACCEPTED = "accepted"
+    OVER_REDEEMED = "over_redeemed"
+    LATE = "late"
+    AFTER_REFUND = "after_refund"
+    UNKNOWN_VOUCHER = "unknown_voucher"
+    WRONG_OUTLET = "wrong_outlet"
+    BAD_SIGNATURE = "bad_signature"
+    REVERSAL_LATE = "reversal_late"
+    NOTHING_TO_REVERSE = "nothing_to_reverse"
+    REVERSAL_MISMATCH = "reversal_mismatch"
+    QUARANTINED = "quarantined"
+
+
+FLAG_CLOCK: Final = "clock_suspect"
+FLAG_RELATED: Final = "related"
+FLAG_OFFLINE_LONG: Final = "offline_long"
+
+_MODE_RANK: Final = {"online": 0, "hub": 2, "lone": 3}
+_HOME_RANK: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class VoucherFacts:
+    """What central knows of a voucher: `refunded_shares` are voided by refunds already paid.
+
+    Validity in milliseconds UTC, half-open. `outlets` are those of its product.
+    """
+
+    shares: int
+    refunded_shares: int
+    valid_from: int
+    valid_until: int
+    outlets: frozenset[int]
+    home: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One authentic `redeemed` or `reversed` entry of the voucher.
+
+    `arrival` numbers the entries in the order in which they came; `after` is the generation that
+    is current after the entry; `settled` says that the redemption stands in a closed payout
+    statement; `barred` is a verdict given before booking (bad signature, quarantine): such an
+    entry counts for nothing.
+    """
+
+    serial: str
+    kind: Kind
+    posid: str
+    outlet: int
+    shares: int
+    after: int
+    at: int
+    arrival: int
+    mode: str = "lone"
+    claimed: bool = False
+    reverses: str | None = None
+    settled: bool = False
+    flags: frozenset[str] = frozenset()
+    barred: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on one entry: `excess` shares it bears, `others` it collided with (serials)."""
+
+    serial: str
+    verdict: Verdict
+    flags: frozenset[str]
+    excess: int = 0
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """All uses of a voucher booked: net `used` shares, current `generation`, `reversed` serials."""
+
+    used: int
+    generation: int
+    judgements: tuple[Judgement, ...]
+    reversed: frozenset[str]
+
+
+def rank(use: Use, facts: VoucherFacts) -> tuple[int, int]:
+    """The place of a redemption in booking order: claim, home, hub, lone, then arrival."""
+    if use.claimed:
+        return 0, use.arrival
+    if facts.home is not None and use.outlet == facts.home:
+        return _HOME_RANK, use.arrival
+    return _MODE_RANK[use.mode], use.arrival
+
+
+def book(facts: VoucherFacts, uses: Iterable[Use]) -> Booking:
+    """Judge all uses of one voucher."""
+    arrived = sorted(uses, key=lambda use: use.arrival)
+    valid = [use for use in arrived if use.barred is None]
+    redemptions = {use.serial: use for use in valid if use.kind is Kind.REDEEMED}
+    undone, reversals = _judge_reversals(valid, redemptions)
+    standing = [use for use in redemptions.values() if use.serial not in undone]
+    judged = _judge_redemptions(facts, standing)
+    judged |= {serial: _plain(facts, redemptions[serial]) for serial in undone}
+    judged |= reversals
+    judged |= {
+        use.serial: Judgement(use.serial, use.barred, use.flags)
+        for use in arrived
+        if use.barred is not None
+    }
+    return Booking(
+        used=sum(use.shares for use in standing),
+        generation=max((use.after for use in valid), default=0),
+        judgements=tuple(judged[use.serial] for use in arrived),
+        reversed=frozenset(undone),
+    )
+
+
+def _judge_reversals(
+    valid: Sequence[Use], redemptions: dict[str, Use]
+) -> tuple[set[str], dict[str, Judgement]]:
+    undone: set[str] = set()
+    judged: dict[str, Judgement] = {}
+    for use in valid:
+        if use.kind is not Kind.REVERSED:
+            continue
+        verdict = _reversal_verdict(use, redemptions, undone)
+        if verdict is Verdict.ACCEPTED and use.reverses is not None:
+            undone.add(use.reverses)
+        judged[use.serial] = Judgement(use.serial, verdict, use.flags)
+    return undone, judged
+
+
+def _reversal_verdict(use: Use, redemptions: dict[str, Use], undone: set[str]) -> Verdict:
+    """AX-04, AX-06, AX-07, AX-09 and decision 11, judged on arrival."""
+    original = redemptions.get(use.reverses or "")
+    if original is None or original.serial in undone:
+        return Verdict.NOTHING_TO_REVERSE
+    if original.shares != use.shares or original.posid != use.posid:
+        return Verdict.REVERSAL_MISMATCH
+    if original.settled:
+        return Verdict.REVERSAL_LATE
+    return Verdict.ACCEPTED
+
+
+def _judge_redemptions(facts: VoucherFacts, standing: Sequence[Use]) -> dict[str, Judgement]:
+    ordered = sorted(standing, key=lambda use: rank(use, facts))
+    serials = [use.serial for use in ordered]
+    judged: dict[str, Judgement] = {}
+    used = 0
+    for use in ordered:
+        judged[use.serial] = _redemption(facts, use, used, serials)
+        used += use.shares
+    if any(found.verdict is Verdict.OVER_REDEEMED for found in judged.values()):
+        judged = {serial: _related(found) for serial, found in judged.items()}
+    return judged
+
+
+def _redemption(
+    facts: VoucherFacts, use: Use, used_before: int, serials: Sequence[str]
+) -> Judgement:
+    excess = _excess(use.shares, used_before, facts.shares)
+    others = tuple(serial for serial in serials if serial != use.serial)
+    if excess:
+        return Judgement(use.serial, Verdict.OVER_REDEEMED, use.flags, excess, others)
+    refunded = _excess(use.shares, used_before, facts.shares - facts.refunded_shares)
+    if refunded:
+        return Judgement(use.serial, Verdict.AFTER_REFUND, use.flags, refunded, others)
+    return _plain(facts, use)
+
+
+def _excess(shares: int, used_before: int, capacity: int) -> int:
+    """The shares of a use that lie beyond the capacity; those before it are borne elsewhere."""
+    return min(shares, max(0, used_before + shares - capacity))
+
+
+def _plain(facts: VoucherFacts, use: Use) -> Judgement:
+    """The verdict on a use that is within the shares."""
+    verdict = Verdict.ACCEPTED
+    if use.outlet not in facts.outlets:
+        verdict = Verdict.WRONG_OUTLET
+    elif not (
+        facts.valid_from - LATE_TOLERANCE_MS <= use.at < facts.valid_until + LATE_TOLERANCE_MS
+    ):
+        verdict = Verdict.LATE
+    return Judgement(use.serial, verdict, use.flags)
+
+
+def _related(found: Judgement) -> Judgement:
+    if found.verdict is Verdict.OVER_REDEEMED:
+        return found
+    return replace(found, flags=found.flags | {FLAG_RELATED})
