@@ -1,0 +1,31 @@
+"""The policy as it travels: the same type that the rules use, named here for the messages."""
+
+from vouchers.policy import (
+    DEFAULT,
+    ByPlace,
+    Claim,
+    Cli,
+    Guess,
+    Limit,
+    Lookup,
+    Offline,
+    Part,
+    Policy,
+    Receipt,
+    Reversal,
+)
+
+__all__ = [
+    "DEFAULT",
+    "ByPlace",
+    "Claim",
+    "Cli",
+    "Guess",
+    "Limit",
+    "Lookup",
+    "Offline",
+    "Part",
+    "Policy",
+    "Receipt",
+    "Reversal",
+]
