@@ -1,0 +1,201 @@
+"""What the worker needs of the terminal and of the network, as protocols.
+
+Responsible for: the calls that `run` makes and what they promise. Not responsible for: any of the
+work behind them; terminal implements the journal, the replica and the clock, `transport` central.
+Invariants: calls of one port come from one thread at a time, but those of `JournalPort` and
+`ReplicaPort` may come from two (the sending and the receiving loop); the implementer locks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sync.acks import Ack, ServerTime
+from sync.feed import Checkpoint, FeedPage
+from sync.messages import (
+    Batch,
+    BatchAnswer,
+    Hello,
+    HelloRequest,
+    Manifest,
+    Verdict,
+    VerdictsPage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHead:
+    """The end of one epoch's chain; `seq` 0 with the first `prev` when it is empty."""
+
+    epoch: int
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """One entry as it is stored: body verbatim, hash in hex, signature in base64url."""
+
+    seq: int
+    body: str
+    hash: str
+    sig: str
+
+
+class JournalPort(Protocol):
+    """The terminal's own entries, per epoch. Nothing here is ever deleted by being sent."""
+
+    @property
+    def posid(self) -> str:
+        """The terminal's device code."""
+        ...
+
+    def epochs(self) -> Sequence[int]:
+        """Epochs held here, oldest first; the last is the current one."""
+        ...
+
+    def head(self, epoch: int) -> StreamHead:
+        """The last entry of an epoch."""
+        ...
+
+    def hash_at(self, epoch: int, seq: int) -> str | None:
+        """The hash of an entry; at 0 the first `prev` of the epoch; None beyond the head."""
+        ...
+
+    def acknowledged(self, epoch: int) -> int:
+        """The highest sequence that central has signed for, 0 if none."""
+        ...
+
+    def entries(self, epoch: int, *, after: int, limit: int) -> Sequence[JournalLine]:
+        """At most `limit` entries with a higher sequence than `after`, in order."""
+        ...
+
+    def acknowledge(self, ack: Ack) -> None:
+        """Keep a verified acknowledgement with its signature. The watermark only moves forward."""
+        ...
+
+    def store_verdicts(self, epoch: int, verdicts: Sequence[Verdict]) -> None:
+        """Keep verdicts by their serial; a later one replaces an earlier one."""
+        ...
+
+    def verdict_cursor(self) -> str:
+        """The `after` of the next `GET /verdicts`; empty at first."""
+        ...
+
+    def store_verdict_page(self, page: VerdictsPage) -> None:
+        """Keep changed verdicts (serials name their epoch) and the cursor, in one transaction."""
+        ...
+
+
+class ReplicaPort(Protocol):
+    """What central told us. A redemption only reads it."""
+
+    def buckets(self) -> Sequence[int]:
+        """The buckets to pull, 0 (the catalogue) first; asked again after every page of 0."""
+        ...
+
+    def cursor(self, bucket: int) -> str:
+        """Where this bucket stands; `0` when nothing of it was ever applied."""
+        ...
+
+    def is_empty(self) -> bool:
+        """True when there is no replica file, or it could not be read: a snapshot is needed."""
+        ...
+
+    def apply_page(self, bucket: int, page: FeedPage) -> Checkpoint | None:
+        """Apply items by version and store the cursor, in one transaction.
+
+        The caller has checked that `page.from_` is the bucket's cursor. Returns the bucket's own
+        state after the page for comparison, or None where the replica does not keep count.
+        """
+        ...
+
+    def download_path(self, sha256: str) -> Path:
+        """Where a snapshot with this hash is to be written; the directory exists."""
+        ...
+
+    def install_snapshot(self, path: Path, manifest: Manifest) -> None:
+        """Encrypt, check, fsync and rename a verified snapshot in place of the replica.
+
+        May raise OSError or ValueError when the file cannot serve; the old replica then stays.
+        """
+        ...
+
+    def pulled(self, at_ms: int) -> None:
+        """Everything central had was applied at this moment (estimated time, ms UTC)."""
+        ...
+
+    def age_s(self, now_ms: int) -> int | None:
+        """Seconds since `pulled`, or since the snapshot was cut; None without a replica."""
+        ...
+
+
+class ClockPort(Protocol):
+    """Time and chance, as values."""
+
+    def now_ms(self) -> int:
+        """Estimated time, milliseconds UTC."""
+        ...
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds that only grow, for durations."""
+        ...
+
+    def random(self) -> float:
+        """A number in [0, 1) for jitter."""
+        ...
+
+    def nonce(self) -> str:
+        """A fresh nonce: 16 random bytes in base64url."""
+        ...
+
+    def server_said(self, time: ServerTime, *, asked_ms: int, heard_ms: int) -> None:
+        """Central's signed time, with the monotonic moments around the question."""
+        ...
+
+
+class HolderPort(Protocol):
+    """Who holds the journal, for `hello`, and what central wants done."""
+
+    def hello(self, nonce: str) -> HelloRequest:
+        """Compose the request: boot counter, instance, head of the current epoch."""
+        ...
+
+    def server_keys(self) -> dict[int, bytes]:
+        """The keys of central that are believed: Ed25519 public keys by kid."""
+        ...
+
+    def directed(self, hello: Hello) -> None:
+        """Act on the directives of a verified answer; `rebootstrap` is also done by `run`."""
+        ...
+
+
+class CentralPort(Protocol):
+    """Central, asked over a network. Every call may raise the errors of `sync.errors`."""
+
+    def hello(self, request: HelloRequest) -> Hello:
+        """`POST /hello`."""
+        ...
+
+    def push(self, posid: str, epoch: int, batch: Batch) -> BatchAnswer:
+        """`POST /journal/{posid}/{epoch}`."""
+        ...
+
+    def feed(
+        self, bucket: int, *, after: str, limit: int, wait_s: int, watch: str = ""
+    ) -> FeedPage:
+        """`GET /feed`. `watch`: the other buckets' cursors, so that news of any ends a wait."""
+        ...
+
+    def manifest(self) -> Manifest:
+        """`GET /snapshot`."""
+        ...
+
+    def download(self, manifest: Manifest, path: Path) -> None:
+        """`GET /snapshots/{sha256}` to a file, verified; an existing part is continued."""
+        ...
+
+    def verdicts(self, after: str) -> VerdictsPage:
+        """`GET /verdicts`."""
+        ...

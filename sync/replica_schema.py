@@ -1,0 +1,79 @@
+"""The tables of a replica: of the snapshot that central writes and of the file a terminal keeps.
+
+Responsible for: the DDL and the version of that schema, in one place for both sides. Not
+responsible for: opening, filling or reading the file.
+Invariants: `sealed` is sorted by `k` and practically immutable; times are integer milliseconds
+UTC; a state row with NULL `reflects_*` reflects this terminal's entries as `streams` says.
+"""
+
+from typing import Final
+
+REPLICA_SCHEMA: Final = 1
+
+TABLES: Final = (
+    """
+    CREATE TABLE sealed (
+        k BLOB PRIMARY KEY CHECK (length(k) = 16),
+        record BLOB NOT NULL,
+        voucher TEXT NOT NULL
+    ) WITHOUT ROWID, STRICT
+    """,
+    """
+    CREATE TABLE state (
+        voucher TEXT PRIMARY KEY,
+        version INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('live', 'refunding', 'refunded', 'voided')),
+        generation INTEGER NOT NULL CHECK (generation >= 0),
+        used INTEGER NOT NULL CHECK (used >= 0),
+        valid_from INTEGER NOT NULL,
+        valid_until INTEGER NOT NULL,
+        home INTEGER,
+        reflects_epoch INTEGER,
+        reflects_seq INTEGER
+    ) WITHOUT ROWID, STRICT
+    """,
+    """
+    CREATE TABLE streams (
+        posid TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (posid, epoch)
+    ) WITHOUT ROWID, STRICT
+    """,
+    """
+    CREATE TABLE product (
+        id INTEGER PRIMARY KEY,
+        version INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        outlets TEXT NOT NULL,
+        weekdays TEXT NOT NULL,
+        online_only INTEGER NOT NULL CHECK (online_only IN (0, 1)),
+        bucket INTEGER NOT NULL,
+        price_fen INTEGER NOT NULL,
+        slip_text TEXT
+    ) STRICT
+    """,
+    """
+    CREATE TABLE outlet (
+        id INTEGER PRIMARY KEY,
+        version INTEGER NOT NULL,
+        name TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE cursor (
+        bucket INTEGER PRIMARY KEY,
+        cursor TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE meta (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) WITHOUT ROWID, STRICT
+    """,
+)
+"""Run in order on an empty database. `outlets` and `weekdays` are JSON arrays of integers."""
+
+META_KEYS: Final = ("schema", "merchant", "sealed_through", "policy")
+"""What `meta` holds at least: `REPLICA_SCHEMA`, the merchant's id, RFC 3339, policy as JSON."""
