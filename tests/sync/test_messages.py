@@ -57,9 +57,10 @@ DELS = [
     {"t": "key", "op": "del", "kid": 1},
 ]
 
-KINDS = ["SealedPut", "StatePut", "ProductPut", "OutletPut", "PolicyPut", "KeyPut"] + (
-    ["SealedGone", "StateGone", "ProductGone", "OutletGone", "KeyGone"]
-)
+KINDS = [
+    *["SealedPut", "StatePut", "ProductPut", "OutletPut", "PolicyPut", "KeyPut"],
+    *["SealedGone", "StateGone", "ProductGone", "OutletGone", "KeyGone"],
+]
 
 BODIES = [
     (
