@@ -1,0 +1,1 @@
+"""Vectors: a second reading of the contract, and the files it makes."""
