@@ -22,6 +22,7 @@ from sync.messages import (
     Verdict,
     VerdictsPage,
 )
+from sync.sender import JournalLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,6 @@ class StreamHead:
     epoch: int
     seq: int
     hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class JournalLine:
-    """One entry as it is stored: body verbatim, hash in hex, signature in base64url."""
-
-    seq: int
-    body: str
-    hash: str
-    sig: str
 
 
 class JournalPort(Protocol):

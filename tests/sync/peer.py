@@ -1,0 +1,103 @@
+"""A central that fits on one page, as the oracle: it keeps chains and books nothing.
+
+It follows design section 7 word by word (contiguous, idempotent, gap, fork) and shares the wire
+types with the product, so every message in a test passes through both sides.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sync import acks
+from sync.errors import Refused
+from sync.messages import Batch, BatchAnswer, decode_batch, decode_batch_answer, encode
+from sync.problems import Problem, problem_type
+from sync.sender import JournalLine
+
+CENTRAL = Ed25519PrivateKey.from_private_bytes(b"c" * 32)
+KEYS = {1: CENTRAL.public_key().public_bytes_raw()}
+FIRST_PREV = "00" * 32
+
+
+def body_hash(body: str) -> str:
+    return hashlib.sha256(b"hexiao-entry-v1" + body.encode()).hexdigest()
+
+
+def refusal(reason: str, status: int, **more) -> Refused:
+    return Refused(Problem(type=problem_type(reason), status=status, **more))
+
+
+def ack_of(posid: str, epoch: int, up_to: int, head: str, **more) -> BatchAnswer:
+    text = acks.compose_ack(posid, epoch, up_to, head=head, at_ms=0)
+    signed = acks.sign(acks.ACK_DOMAIN, text, kid=1, key=CENTRAL)
+    return BatchAnswer(ack=signed.text, kid=1, sig=signed.sig, **more)
+
+
+@dataclass
+class Chain:
+    """A journal: bodies name their predecessor, so that hashes are a chain."""
+
+    name: str = "T1"
+    bodies: list[str] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=lambda: [FIRST_PREV])
+
+    def append(self, words: str = "") -> None:
+        body = f'{{"prev":"{self.hashes[-1]}","words":"{words}"}}'
+        self.bodies.append(body)
+        self.hashes.append(body_hash(body))
+
+    def grown(self, count: int, words: str = "") -> "Chain":
+        for _ in range(count):
+            self.append(words)
+        return self
+
+    def copy(self) -> "Chain":
+        return Chain(self.name, list(self.bodies), list(self.hashes))
+
+    def cut(self, length: int) -> None:
+        del self.bodies[length:]
+        del self.hashes[length + 1 :]
+
+    def hash_at(self, seq: int) -> str | None:
+        return self.hashes[seq] if seq < len(self.hashes) else None
+
+    def lines(self, after: int, limit: int) -> list[JournalLine]:
+        return [
+            JournalLine(after + i + 1, body, self.hashes[after + i + 1], "S" * 86)
+            for i, body in enumerate(self.bodies[after : after + limit])
+        ]
+
+
+@dataclass
+class Peer:
+    """Central's side of one stream."""
+
+    chain: Chain = field(default_factory=Chain)
+    rivals: list[Batch] = field(default_factory=list)
+    fenced: bool = False
+
+    def take(self, batch: Batch) -> BatchAnswer:
+        """One transaction: gap, fork, or append what is new; then sign for what is held."""
+        batch = decode_batch(encode(batch))
+        held = len(self.chain.bodies)
+        if self.fenced:
+            raise refusal("fork", 409)
+        if batch.from_ > held + 1:
+            raise refusal("gap", 409, expected=held + 1)
+        hashes = [batch.prev, *(body_hash(body) for body in batch.entries)]
+        for offset, sent in enumerate(hashes):
+            known = self.chain.hash_at(batch.from_ - 1 + offset)
+            if known is not None and known != sent:
+                self.fenced = True
+                self.rivals.append(batch)
+                raise refusal("fork", 409, detail=f"entry {batch.from_ - 1 + offset}")
+        for body in batch.entries[held + 1 - batch.from_ :]:
+            self.chain.bodies.append(body)
+            self.chain.hashes.append(body_hash(body))
+        return self.signed()
+
+    def signed(self) -> BatchAnswer:
+        seq = len(self.chain.bodies)
+        answer = ack_of(self.chain.name, 1, seq, self.chain.hashes[seq])
+        return decode_batch_answer(encode(answer))
