@@ -99,7 +99,7 @@ def decode(text: str, keys: Mapping[int, Ed25519PublicKey]) -> VoucherQr:
     body, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
     try:
         fields = cbor2.loads(body)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError) as error:
         raise QrError("not CBOR") from error
     qr = _read(fields)
     key = keys.get(qr.kid)

@@ -121,7 +121,7 @@ def open_record(sealed: bytes, key: SealKey) -> Record:
     try:
         plain = ChaCha20Poly1305(key.record_key).decrypt(nonce, body, key.row_key)
         fields = cbor2.loads(plain)
-    except (InvalidTag, ValueError) as error:
+    except (InvalidTag, cbor2.CBORDecodeError, ValueError) as error:
         raise SealError("the record does not open") from error
     return _read_record(fields)
 
