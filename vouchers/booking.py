@@ -83,7 +83,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on one entry: `excess` shares it bears, `others` it collided with (serials)."""
+    """The verdict on one entry: `excess` shares it bears, `others` it collided with (serials).
+
+    `excess` counts every share that nothing stands behind: beyond those sold, or refunded before.
+    """
 
     serial: str
     verdict: Verdict
@@ -177,14 +180,13 @@ def _judge_redemptions(facts: VoucherFacts, standing: Sequence[Use]) -> dict[str
 def _redemption(
     facts: VoucherFacts, use: Use, used_before: int, serials: Sequence[str]
 ) -> Judgement:
-    excess = _excess(use.shares, used_before, facts.shares)
+    excess = _excess(use.shares, used_before, facts.shares - facts.refunded_shares)
+    if not excess:
+        return _plain(facts, use)
+    over = _excess(use.shares, used_before, facts.shares) > 0
+    verdict = Verdict.OVER_REDEEMED if over else Verdict.AFTER_REFUND
     others = tuple(serial for serial in serials if serial != use.serial)
-    if excess:
-        return Judgement(use.serial, Verdict.OVER_REDEEMED, use.flags, excess, others)
-    refunded = _excess(use.shares, used_before, facts.shares - facts.refunded_shares)
-    if refunded:
-        return Judgement(use.serial, Verdict.AFTER_REFUND, use.flags, refunded, others)
-    return _plain(facts, use)
+    return Judgement(use.serial, verdict, use.flags, excess, others)
 
 
 def _excess(shares: int, used_before: int, capacity: int) -> int:
