@@ -7,7 +7,7 @@ allows more shares than the standing leaves; the order of `CHECKS` is the order 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vouchers import money, standing
@@ -96,7 +96,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A yes: what the entry will say. `amount_fen` is informative (design, section 6)."""
+    """A yes: what the entry will say. `amount_fen` is informative (design, section 6).
+
+    The presented code is void after any partial redemption, also where central makes the new one
+    (`successor` false with shares left).
+    """
 
     shares: int
     left: int
@@ -116,6 +120,11 @@ def shares_left(case: Case) -> int:
 def is_home(case: Case) -> bool:
     """Whether this outlet owns the voucher's units."""
     return case.standing.home == case.moment.outlet
+
+
+def _believed(moment: Moment) -> int:
+    """The latest time that is proven: a suspect clock proves no more than its floor."""
+    return moment.floor if moment.suspect else moment.now
 
 
 def _in_state(state: VoucherState, reason: Reason) -> Check:
@@ -148,8 +157,7 @@ def _not_yet_valid(case: Case) -> Refusal | None:
 
 def _expired(case: Case) -> Refusal | None:
     """Decision 8: valid until, exclusive; with a suspect clock only the floor proves expiry."""
-    believed = case.moment.floor if case.moment.suspect else case.moment.now
-    if believed >= case.standing.valid_until:
+    if _believed(case.moment) >= case.standing.valid_until:
         return Refusal(Reason.EXPIRED, {"until": case.standing.valid_until})
     return None
 
@@ -219,13 +227,14 @@ def _offline_limit(case: Case) -> Refusal | None:
         return None
     limits, home = posture.limits, is_home(case)
     done = posture.redemptions_home if home else posture.redemptions_away
-    if done >= (limits.max_redemptions_home if home else limits.max_redemptions_away):
-        return Refusal(Reason.OFFLINE_LIMIT, {"why": "count", "limit": done})
+    most = limits.max_redemptions_home if home else limits.max_redemptions_away
+    if done >= most:
+        return Refusal(Reason.OFFLINE_LIMIT, {"why": "count", "limit": most})
     if posture.value_fen + _amount(case) > limits.max_value_fen:
         return Refusal(Reason.OFFLINE_LIMIT, {"why": "value", "limit": limits.max_value_fen})
     hours = limits.max_hours_home if home else limits.max_hours_away
     until = max(posture.last_contact + hours * HOUR_MS, posture.override_until)
-    if case.moment.now > until:
+    if _believed(case.moment) > until:
         return Refusal(Reason.OFFLINE_LIMIT, {"why": "time", "limit": hours})
     return None
 
@@ -237,7 +246,7 @@ def _replica_too_old(case: Case) -> Refusal | None:
         return None
     hours = posture.limits.max_replica_age_hours
     until = max(posture.replica_at + hours * HOUR_MS, posture.override_until)
-    if case.moment.now > until:
+    if _believed(case.moment) > until:
         return Refusal(Reason.REPLICA_TOO_OLD, {"limit": hours})
     return None
 
@@ -295,21 +304,24 @@ def decide(case: Case) -> Accepted | Refusal:
         shares=case.count,
         left=remaining,
         successor=successor,
-        generation_after=case.record.generation + (1 if successor else 0),
+        generation_after=case.record.generation + (1 if remaining > 0 else 0),
         amount_fen=_amount(case),
     )
 
 
 def redeemable_now(case: Case) -> int:
-    """The largest count that `decide` accepts for this case, 0 when it accepts none."""
-    if refusal(case) is not None:
+    """The largest count that `decide` accepts for this case, 0 when it accepts none.
+
+    A count that the case may carry is not looked at.
+    """
+    if refusal(replace(case, count=None)) is not None:
         return 0
-    right = _right(case)
-    available = shares_left(case)
+    right, available = _right(case), shares_left(case)
     most = available if right is None else min(available, right)
     beyond = case.record.generation + 1 > case.record.horizon and _makes_successor(case)
     # Beyond the horizon only redeeming all that is left needs no new code.
-    return 0 if beyond and most < available else min(most, SHARES_MAX)
+    counts = (available,) if beyond else range(min(most, SHARES_MAX), 0, -1)
+    return next((n for n in counts if refusal(replace(case, count=n)) is None), 0)
 
 
 def _makes_successor(case: Case) -> bool:
@@ -367,7 +379,7 @@ def decide_reversal(case: ReversalCase) -> Refusal | None:
         return Refusal(Reason.REVERSAL_LATE, {"why": "settled"})
     if case.supervisor and not case.shift_open:
         return Refusal(Reason.REVERSAL_LATE, {"why": "shift"})
-    within = case.now - case.redeemed_at <= case.clerk_minutes * MINUTE_MS
+    within = case.now - case.redeemed_at < case.clerk_minutes * MINUTE_MS
     if not case.supervisor and not within:
         return Refusal(Reason.REVERSAL_LATE, {"why": "minutes", "minutes": case.clerk_minutes})
     if case.shares_asked is not None and case.shares_asked != case.shares:

@@ -60,7 +60,7 @@ def test_each_reason_has_its_own_cause(reason: str) -> None:
         assert found is None or found.reason is named
 
 
-@pytest.mark.parametrize(("first", "second"), combinations(SPOILED, 2))
+@pytest.mark.parametrize(("first", "second"), list(combinations(SPOILED, 2)))
 def test_the_earlier_reason_is_told(first: str, second: str) -> None:
     """With two things wrong the one that comes first in design section 5 is told."""
     assert answer(a_case(**together(SPOILED[first], SPOILED[second]))) == first
@@ -102,8 +102,12 @@ def test_used_up_at_the_last_share(used: int, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("at", "said"),
-    [(-10 * DAY - 1, "not_yet_valid"), (-10 * DAY, "yes"), (10 * DAY - 1, "yes")]
-    + [(10 * DAY, "expired")],
+    [
+        (-10 * DAY - 1, "not_yet_valid"),
+        (-10 * DAY, "yes"),
+        (10 * DAY - 1, "yes"),
+        (10 * DAY, "expired"),
+    ],
 )
 def test_validity_is_half_open(at: int, said: str) -> None:
     """Decision 8: valid from its first millisecond, not at its last."""
@@ -158,8 +162,15 @@ def test_wrong_weekday_names_the_days() -> None:
 
 @pytest.mark.parametrize(
     ("count", "said"),
-    [(-1, "bad_count"), (0, "bad_count"), (1, "yes"), (5, "yes"), (6, "not_enough_left")]
-    + [(9_999, "not_enough_left"), (10_000, "bad_count")],
+    [
+        (-1, "bad_count"),
+        (0, "bad_count"),
+        (1, "yes"),
+        (5, "yes"),
+        (6, "not_enough_left"),
+        (9_999, "not_enough_left"),
+        (10_000, "bad_count"),
+    ],
 )
 def test_counts(count: int, said: str) -> None:
     """EV-046: 0, negative and absurd counts are bad, 6 of 5 is more than is left."""
