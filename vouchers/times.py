@@ -6,9 +6,8 @@ Invariant: a time inside the program is an int, milliseconds since 1970-01-01T00
 """
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo
 
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
@@ -32,16 +31,16 @@ def parse_utc(text: str) -> int:
     return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
 
 
-def day_start(day: date, zone: ZoneInfo) -> int:
+def day_start(day: date, zone: tzinfo) -> int:
     """The first millisecond of a calendar day in a merchant's time zone."""
     return (datetime(day.year, day.month, day.day, tzinfo=zone) - _EPOCH) // _MILLISECOND
 
 
-def local_date(ms: int, zone: ZoneInfo) -> date:
+def local_date(ms: int, zone: tzinfo) -> date:
     """The calendar day of a moment in a merchant's time zone."""
     return (_EPOCH + ms * _MILLISECOND).astimezone(zone).date()
 
 
-def weekday(ms: int, zone: ZoneInfo) -> int:
+def weekday(ms: int, zone: tzinfo) -> int:
     """The day of the week of a moment in a merchant's time zone: 1 is Monday, 7 is Sunday."""
     return local_date(ms, zone).isoweekday()
