@@ -1,0 +1,452 @@
+"""What the kiosk can be showing, what can happen to it, and what it can ask for.
+
+Responsible for: the frozen values between the flow and whoever drives it. Not responsible for:
+what follows from what (`flow`), words (`terminal.words`) or pixels (`pages`, `widgets`).
+Invariants: no value here prints a credential or last four digits (`repr=False`); times `at` are
+monotonic milliseconds, times inside counter values are milliseconds UTC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from terminal.outcomes import Notice, Redeemed, Reversed, Status, TapeRow, View
+from vouchers.reasons import Refusal
+
+
+class Act(StrEnum):
+    """What a key other than a digit means. `actions` says which keys."""
+
+    CONFIRM = "confirm"
+    ACCEPT = "accept"
+    CLEAR = "clear"
+    ERASE = "erase"
+    HELP = "help"
+    REPRINT = "reprint"
+    UNDO = "undo"
+    HISTORY = "history"
+    NOTICES = "notices"
+    LANGUAGE = "language"
+    LEAVE = "leave"
+
+
+class Tone(StrEnum):
+    """A sound: one short high, two low, three fast, or the one for a scan that was not taken."""
+
+    GOOD = "good"
+    BAD = "bad"
+    ALARM = "alarm"
+    NOT_NOW = "not_now"
+
+
+UNDO_REASONS = (
+    "mistake",
+    "customer_changed_mind",
+    "wrong_voucher",
+    "goods_not_available",
+    "test",
+    "other",
+)
+"""Decision 11: the closed list, in the order of the digits 1 to 6."""
+
+
+NO_TICKET = 0
+"""The ticket of a failure that belongs to no question: a reprint, an answered notice."""
+
+
+# What can be on the screen.
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Waiting for a code; `typed` is what the clerk typed of one so far."""
+
+    typed: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Last4:
+    """A code is there; the last four digits of the mobile are asked for (EV-041)."""
+
+    ticket: int
+    credential: str = field(repr=False)
+    typed: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """The counter looks the voucher up. `credential` lets the clerk retype the last four."""
+
+    ticket: int
+    credential: str = field(repr=False)
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What it is and what is left is shown; shares and the confirmation are asked (EV-046)."""
+
+    view: View
+    typed: str
+    asked_at: int
+
+    @property
+    def shares(self) -> int:
+        """The count that a confirmation would redeem: 1 unless the clerk typed another."""
+        return int(self.typed) if self.typed else 1
+
+
+@dataclass(frozen=True, slots=True)
+class RedeemOrder:
+    """A confirmed redemption. The request id was made before the first call (AX-03)."""
+
+    request: str
+    handle: str
+    shares: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseOrder:
+    """A confirmed reversal; repeating it is harmless (AX-05)."""
+
+    serial: str
+    reason_code: str
+
+
+Order = RedeemOrder | ReverseOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Committing:
+    """The counter was told to commit. `tries` counts the answers that never came.
+
+    `retry_at` is when the same order is asked again; `late` says that it takes long.
+    """
+
+    order: Order
+    ticket: int
+    product_name: str
+    since: int
+    tries: int = 0
+    retry_at: int | None = None
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Redeemed (EV-047). The successor code is hidden again after a while."""
+
+    result: Redeemed
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A redemption was reversed."""
+
+    result: Reversed
+    product_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A no. While `latched`, the next scan is held until the clerk has cleared it.
+
+    `retry` is the credential whose last four may be typed again.
+    """
+
+    refusal: Refusal
+    view: View | None = None
+    latched: bool = False
+    retry: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The counter could not answer and nothing was done; `message` says what it said."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The list of redemptions and reversals (EV-050); `cursor` is the chosen row."""
+
+    cursor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Why is this row to be undone? Digits 1 to 6."""
+
+    row: TapeRow
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmUndo:
+    """The last question before a reversal."""
+
+    row: TapeRow
+    reason_code: str
+    asked_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeOpen:
+    """One notice that a person must deal with."""
+
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """The keys and the sample codes; `page` counts from 0."""
+
+    page: int = 0
+
+
+Scene = (
+    Ready
+    | Last4
+    | Looking
+    | Asking
+    | Committing
+    | Done
+    | Undone
+    | Refused
+    | Fault
+    | History
+    | Reasons
+    | ConfirmUndo
+    | NoticeOpen
+    | Help
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Shall the kiosk close? `back` is what was on the screen."""
+
+    back: Scene
+    asked_at: int
+
+
+Stage = Scene | Leaving
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """A line that says something in passing; `key` names the phrase."""
+
+    key: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Everything that a front end needs to draw: nothing else decides what is on the screen."""
+
+    stage: Stage
+    flash: Flash | None
+    status: Status | None
+    tape: tuple[TapeRow, ...]
+
+
+# What can happen.
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A whole scan, from a burst of keys, a paste or a serial scanner."""
+
+    text: str = field(repr=False)
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spoiled:
+    """A scan arrived in pieces and must be scanned again."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """One character. `fast`: too fast for a hand. `numlock_off`: a keypad key without NumLock."""
+
+    character: str = field(repr=False)
+    at: int
+    fast: bool = False
+    numlock_off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """A key with a meaning."""
+
+    act: Act
+    at: int
+    fast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time went by."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether a credential can be one at all."""
+
+    ticket: int
+    refusal: Refusal | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """The answer to a look-up."""
+
+    ticket: int
+    answer: View | Refusal
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The answer to an order."""
+
+    ticket: int
+    answer: Redeemed | Reversed | Refusal
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The counter raised. `unknown` is False only when it is certain that nothing was done."""
+
+    ticket: int
+    message: str
+    at: int
+    unknown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reprinted:
+    """Whether there was a slip to print again."""
+
+    queued: bool
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRead:
+    """The last redemptions and reversals, newest first."""
+
+    rows: tuple[TapeRow, ...]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRead:
+    """How the terminal is doing."""
+
+    status: Status
+    at: int
+
+
+ClerkEvent = Scanned | Spoiled | Typed | Pressed
+CounterEvent = Checked | LookedUp | Settled | Failed | Reprinted | HistoryRead | StatusRead
+Event = ClerkEvent | CounterEvent | Ticked
+
+
+# What the flow asks for.
+
+
+@dataclass(frozen=True, slots=True)
+class AskCheck:
+    """Ask whether this can be a credential at all: free of charge."""
+
+    ticket: int
+    credential: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AskLookUp:
+    """Ask what this is."""
+
+    ticket: int
+    credential: str = field(repr=False)
+    last4: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AskCommit:
+    """Redeem or reverse; asked again with the same order when the answer is lost (AX-03)."""
+
+    ticket: int
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class AskReprint:
+    """Print a marked copy of a slip (AX-19)."""
+
+    serial: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskSettleSlip:
+    """A slip of unknown fate: print a marked copy, or abandon it."""
+
+    serial: str
+    reprint: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskDismiss:
+    """The clerk has read a notice."""
+
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class AskHistory:
+    """Read the history again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """Read the status again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beep:
+    """Make a sound."""
+
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchLanguage:
+    """Show the other language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """Close the kiosk."""
+
+
+CounterEffect = (
+    AskCheck
+    | AskLookUp
+    | AskCommit
+    | AskReprint
+    | AskSettleSlip
+    | AskDismiss
+    | AskHistory
+    | AskStatus
+)
+Effect = CounterEffect | Beep | SwitchLanguage | Quit
