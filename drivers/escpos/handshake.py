@@ -1,0 +1,77 @@
+"""Finding out how a printer confirms, each time it is met. Pure.
+
+Responsible for: one question at the start, and what its answer or silence means. Not responsible
+for: asking again after a loss; the engine starts it anew.
+
+A barrier that comes back without the confirmation asked for before it shows that the printer does
+not know `GS ( H`. It could also be a late answer to an older question, because barriers carry no
+name, so the conclusion waits until the time is up; a confirmation carries its name and is certain.
+"""
+
+from collections.abc import Iterator
+
+from drivers.escpos import encode
+from drivers.escpos.profile import PrinterProfile
+from drivers.escpos.reply import Answer, Barrier, Printed
+
+ANSWER_MS = 2_000
+
+
+class Handshake:
+    """`confirm` is what to rely on once `done`."""
+
+    def __init__(self, profile: PrinterProfile, ids: Iterator[bytes]) -> None:
+        self._best = profile.confirm
+        self._ids = ids
+        self._identifier = b""
+        self._barrier_seen = False
+        self.confirm = profile.confirm
+        self.done = False
+        self.fresh = False
+        """Asked for, and its time is not up: asking again would only confuse the answers."""
+        self.due_ms: int | None = None
+
+    def start(self) -> bytes:
+        """Begin: the bytes to send. `asked` must be called when they have left."""
+        self.confirm, self.due_ms, self._barrier_seen = self._best, None, False
+        self.done, self.fresh = self._best == "none", True
+        if self._best == "none":
+            return b""
+        self._identifier = next(self._ids)
+        request = encode.ask_confirmation(self._identifier) if self._best == "gs_h" else b""
+        return request + encode.BARRIER
+
+    def forget(self) -> None:
+        """The link is gone: nothing is known."""
+        self.done, self.fresh, self.due_ms = False, False, None
+
+    def asked(self, now_ms: int, wire_ms: int) -> None:
+        """The request has left, behind as many milliseconds of other bytes."""
+        if self.done:
+            self.fresh = False
+        else:
+            self.due_ms = now_ms + wire_ms + ANSWER_MS
+
+    def heard(self, answer: Answer) -> bool:
+        """Whether the answer belongs here; other answers are somebody else's."""
+        if isinstance(answer, Printed) and answer.identifier == self._identifier:
+            self._finish("gs_h")
+            return True
+        if isinstance(answer, Barrier) and not self._barrier_seen and self.due_ms is not None:
+            self._barrier_seen = True
+            if self._best == "gs_r":
+                self._finish("gs_r")
+            return True
+        return False
+
+    def tick(self, now_ms: int, *, stopped: bool) -> None:
+        """Time passed. A stopped or silent printer answers nothing in order: no conclusion."""
+        if self.due_ms is None or now_ms < self.due_ms:
+            return
+        if stopped:
+            self.due_ms, self.fresh = now_ms + ANSWER_MS, False
+        else:
+            self._finish("gs_r" if self._barrier_seen else "none")
+
+    def _finish(self, confirm: str) -> None:
+        self.confirm, self.done, self.fresh, self.due_ms = confirm, True, False, None
