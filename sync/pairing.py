@@ -1,7 +1,8 @@
 """The pairing code that a person carries from central to a new terminal.
 
-Responsible for: its form, the pin of central's key inside it, and the proof that the terminal
-holds the key it enrols. Not responsible for: counting tries or the 15 minutes; central does.
+Responsible for: its form, the pin of central's key inside it, the request that redeems it and the
+proof that the terminal holds the key it enrols. Not responsible for: counting tries or the 15
+minutes; central does.
 Invariants: a code is 10 random characters and the first 8 hex digits of central's key hash, shown
 in groups of six. Codes are compared in the normalised form, without hyphens; the proof is over the
 code exactly as it stands in the request.
@@ -15,6 +16,9 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from sync.errors import Refused
+from sync.messages import Enrolment, EnrolmentRequest
+from sync.problems import Problem, problem_type
 from vouchers.ids import b64u, unb64u
 
 SECRET_BYTES: Final = 10
@@ -82,6 +86,25 @@ def is_proof(proof: str, code: str, *, sign_public: bytes, seal_public: bytes) -
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def request(
+    code: PairingCode, sign_key: Ed25519PrivateKey, *, seal_public: bytes
+) -> EnrolmentRequest:
+    """What a terminal sends to `POST /enrolments`. `seal_public` is a raw X25519 key."""
+    return EnrolmentRequest(
+        code=code.text,
+        sign_key=b64u(sign_key.public_key().public_bytes_raw()),
+        seal_key=b64u(seal_public),
+        proof=prove(code.text, sign_key, seal_public=seal_public),
+    )
+
+
+def check(code: PairingCode, enrolment: Enrolment) -> None:
+    """Raise `Refused` (`wrong_central`) unless the first server key is the pinned one."""
+    if not is_central(code, unb64u(enrolment.server_keys[0].key)):
+        detail = "this is not the central service that made the pairing code"
+        raise Refused(Problem(type=problem_type("wrong_central"), status=0, detail=detail))
 
 
 def _proof_text(code: str, sign_public: bytes, seal_public: bytes) -> bytes:

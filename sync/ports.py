@@ -16,13 +16,14 @@ from sync.feed import Checkpoint, FeedPage
 from sync.messages import (
     Batch,
     BatchAnswer,
+    Directive,
     Hello,
     HelloRequest,
     Manifest,
     Verdict,
     VerdictsPage,
 )
-from sync.sender import JournalLine
+from sync.sender import Fence, JournalLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,9 @@ class ReplicaPort(Protocol):
     def apply_page(self, bucket: int, page: FeedPage) -> Checkpoint | None:
         """Apply items by version and store the cursor, in one transaction.
 
-        The caller has checked that `page.from_` is the bucket's cursor. Returns the bucket's own
-        state after the page for comparison, or None where the replica does not keep count.
+        The caller has checked that `page.from_` is the bucket's cursor. Where there is no replica
+        yet, one is created. Returns the bucket's own state after the page for comparison, or None
+        where the replica does not keep count. Raises ValueError for an item that cannot be stored.
         """
         ...
 
@@ -150,15 +152,22 @@ class HolderPort(Protocol):
     """Who holds the journal, for `hello`, and what central wants done."""
 
     def hello(self, nonce: str) -> HelloRequest:
-        """Compose the request: boot counter, instance, head of the current epoch."""
+        """Compose the request: boot counter, instance, head of the current epoch, this nonce."""
         ...
 
     def server_keys(self) -> dict[int, bytes]:
         """The keys of central that are believed: Ed25519 public keys by kid."""
         ...
 
-    def directed(self, hello: Hello) -> None:
-        """Act on the directives of a verified answer; `rebootstrap` is also done by `run`."""
+    def directed(self, directives: Sequence[Directive]) -> None:
+        """Act on central's wishes: `wipe`, `rekey`, `message`, `rebootstrap`.
+
+        The last is `Downlink.rebootstrap` of a running worker; `sync_once` sees to it itself.
+        """
+        ...
+
+    def fenced(self, epoch: int, fence: Fence) -> None:
+        """Central and this journal disagree: redeem no more and tell the person. Said once."""
         ...
 
 
@@ -190,3 +199,14 @@ class CentralPort(Protocol):
     def verdicts(self, after: str) -> VerdictsPage:
         """`GET /verdicts`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a round works on."""
+
+    journal: JournalPort
+    replica: ReplicaPort
+    clock: ClockPort
+    holder: HolderPort
+    central: CentralPort

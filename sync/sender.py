@@ -216,6 +216,17 @@ def compare_head(
     return _compare(head.seq, head.hash, own_hash)
 
 
+def told_to_stop(error: SyncError) -> Fence | None:
+    """The fence that central itself puts up, None for any other error."""
+    if isinstance(error, Refused):
+        match error.reason:
+            case "fork":
+                return Fence("fork", error.problem.detail)
+            case "revoked":
+                return Fence("revoked", error.problem.detail)
+    return None
+
+
 def _after(sending: Sending, stream: Stream) -> int:
     return stream.acknowledged if sending.resume is None else sending.resume - 1
 
@@ -231,13 +242,11 @@ def _compare(seq: int, head: str, own_hash: Callable[[int], str | None]) -> Fenc
 
 def _refused(sending: Sending, sent: Sent, error: Refused, stream: Stream) -> Sending | None:
     """The memory after a refusal that says what to do; None when only time may help."""
-    match error.reason:
-        case "gap":
-            return _gap(sending, sent, error.problem.expected, stream)
-        case "fork":
-            return replace(sending, fence=Fence("fork", error.problem.detail))
-        case "revoked":
-            return replace(sending, fence=Fence("revoked", error.problem.detail))
+    fence = told_to_stop(error)
+    if fence is not None:
+        return replace(sending, fence=fence)
+    if error.reason == "gap":
+        return _gap(sending, sent, error.problem.expected, stream)
     if error.problem.status not in _CUT_STATUS:
         return None
     count = sent.last - sent.first + 1

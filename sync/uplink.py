@@ -1,0 +1,192 @@
+"""The journal on its way to central.
+
+Responsible for: joining the sender's decisions to a journal and to central, and saying hello at
+start and daily. Not responsible for: threads, waiting or waking (the terminal's worker does), or
+any decision about an answer (`sender` does).
+Invariants: verdicts are stored before the acknowledgement that they came with, so that a crash
+between the two fetches both again; an error of the network ends a step with a pause.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from sync import sender
+from sync.acks import Signed, read_time
+from sync.errors import SyncError, Unreachable
+from sync.limits import BATCH_ENTRIES_MAX
+from sync.messages import Directive, Hello
+from sync.pacing import Pace, after_failure
+from sync.ports import Ports
+from sync.sender import Fence, Rest, Send, Sending, Sent, Stream
+
+GREET_EVERY_MS: Final = 24 * 3_600_000
+"""`hello` at start and daily (design, section 7)."""
+
+
+class Uplink:
+    """The journal on its way to central. Give it one thread."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._memory: dict[int, Sending] = {}
+        self._noticed: dict[int, tuple[int, int]] = {}
+        self._greet_at_ms = ports.clock.monotonic_ms()
+        self._greet_pace = Pace()
+        self._greet_error: SyncError | None = None
+        self._push_error: SyncError | None = None
+        self.pushed = 0
+        self.directives: tuple[Directive, ...] = ()
+
+    @property
+    def error(self) -> SyncError | None:
+        """Why the last exchange failed, None when it did not."""
+        return self._push_error or self._greet_error
+
+    @property
+    def fence(self) -> Fence | None:
+        """Why nothing more is sent, if so."""
+        return next((s.fence for s in self._memory.values() if s.fence is not None), None)
+
+    @property
+    def poison(self) -> int | None:
+        """An entry that central refuses even alone, if there is one."""
+        return next((s.poison for s in self._memory.values() if s.poison is not None), None)
+
+    def behind(self) -> int:
+        """Entries that central has not signed for, over all epochs."""
+        journal = self._ports.journal
+        return sum(
+            max(0, journal.head(epoch).seq - journal.acknowledged(epoch))
+            for epoch in journal.epochs()
+        )
+
+    def drain(self) -> int:
+        """Push until nothing is left or something fails; the number of entries pushed."""
+        before = self.pushed
+        wait_ms = 0
+        while wait_ms == 0:
+            wait_ms = self.step(flush=True)
+        return self.pushed - before
+
+    def step(self, *, flush: bool = False) -> int:
+        """One exchange at most; how long to wait before the next (ms; a new entry ends it early).
+
+        `flush` does not wait for company for a young entry.
+        """
+        now_ms = self._ports.clock.monotonic_ms()
+        if now_ms >= self._greet_at_ms and self.fence is None:
+            self._greet(now_ms)
+        waits = [max(1, self._greet_at_ms - now_ms)]
+        if isinstance(self._greet_error, Unreachable):
+            return waits[0]
+        for epoch in self._ports.journal.epochs():
+            stream = self._stream(epoch, now_ms, flush=flush)
+            match sender.plan(self._sending(epoch), stream, now_ms=now_ms):
+                case Send() as send:
+                    return self._exchange(stream, send)
+                case Rest(int(wait_ms)):
+                    waits.append(wait_ms)
+                case _:
+                    continue
+        return min(waits)
+
+    def _sending(self, epoch: int) -> Sending:
+        return self._memory.get(epoch, Sending())
+
+    def _stream(self, epoch: int, now_ms: int, *, flush: bool) -> Stream:
+        journal = self._ports.journal
+        head_seq, acknowledged = journal.head(epoch).seq, journal.acknowledged(epoch)
+        # The oldest unsent entry is as old as the moment when it was first seen here.
+        first, since_ms = self._noticed.get(epoch, (-1, 0))
+        if first != acknowledged:
+            since_ms = now_ms
+        if head_seq > acknowledged:
+            self._noticed[epoch] = (acknowledged, since_ms)
+        waited_ms = sender.LINGER_MS if flush else now_ms - since_ms
+        return Stream(journal.posid, epoch, head_seq, acknowledged, waited_ms)
+
+    def _exchange(self, stream: Stream, send: Send) -> int:
+        journal = self._ports.journal
+        lines = journal.entries(
+            stream.epoch, after=send.after, limit=min(send.limit, BATCH_ENTRIES_MAX)
+        )
+        prev = journal.hash_at(stream.epoch, send.after)
+        assert prev is not None and lines, "the journal has less than it said"
+        batch, sent = sender.pack(prev, lines)
+        try:
+            answer = self._ports.central.push(stream.posid, stream.epoch, batch)
+            heard = sender.answered(
+                self._sending(stream.epoch),
+                sent,
+                answer,
+                stream=stream,
+                keys=self._ports.holder.server_keys(),
+                own_hash=lambda seq: journal.hash_at(stream.epoch, seq),
+            )
+        except SyncError as error:
+            return self._failed(stream, sent, error)
+        self._keep(stream.epoch, heard.sending)
+        self._push_error = None
+        if heard.ack is not None:
+            if heard.verdicts:
+                journal.store_verdicts(stream.epoch, heard.verdicts)
+            journal.acknowledge(heard.ack)
+            self.pushed += max(0, heard.ack.up_to - stream.acknowledged)
+        return 0
+
+    def _failed(self, stream: Stream, sent: Sent, error: SyncError) -> int:
+        clock = self._ports.clock
+        now_ms = clock.monotonic_ms()
+        after = sender.failed(
+            self._sending(stream.epoch),
+            sent,
+            error,
+            stream=stream,
+            now_ms=now_ms,
+            chance=clock.random(),
+        )
+        self._push_error = error
+        self._keep(stream.epoch, after)
+        return after.pace.wait_ms(now_ms)
+
+    def _keep(self, epoch: int, sending: Sending) -> None:
+        new = sending.fence if self._sending(epoch).fence is None else None
+        self._memory[epoch] = sending
+        if new is not None:
+            self._ports.holder.fenced(epoch, new)
+
+    def _greet(self, now_ms: int) -> None:
+        ports = self._ports
+        request = ports.holder.hello(ports.clock.nonce())
+        epoch = request.head.epoch
+        try:
+            answer = ports.central.hello(request)
+            self._hear_time(answer, request.nonce, now_ms)
+        except SyncError as error:
+            self._not_greeted(epoch, error)
+            return
+        self._greet_pace, self._greet_error = Pace(), None
+        self._greet_at_ms = now_ms + GREET_EVERY_MS
+        self.directives = answer.directives
+        fence = sender.compare_head(
+            answer.head, epoch=epoch, own_hash=lambda seq: ports.journal.hash_at(epoch, seq)
+        )
+        if fence is not None:
+            self._keep(epoch, replace(self._sending(epoch), fence=fence))
+        ports.holder.directed(answer.directives)
+
+    def _hear_time(self, answer: Hello, nonce: str, asked_ms: int) -> None:
+        clock, keys = self._ports.clock, self._ports.holder.server_keys()
+        time = read_time(Signed(answer.time, answer.kid, answer.sig), keys, nonce=nonce)
+        clock.server_said(time, asked_ms=asked_ms, heard_ms=clock.monotonic_ms())
+
+    def _not_greeted(self, epoch: int, error: SyncError) -> None:
+        clock = self._ports.clock
+        self._greet_error = error
+        self._greet_pace = after_failure(
+            self._greet_pace, now_ms=clock.monotonic_ms(), chance=clock.random()
+        )
+        self._greet_at_ms = self._greet_pace.not_before_ms
+        fence = sender.told_to_stop(error)
+        if fence is not None:
+            self._keep(epoch, replace(self._sending(epoch), fence=fence))
