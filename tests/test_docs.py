@@ -1,0 +1,175 @@
+"""The documents read by a test: what the program knows must be written down, and hold.
+
+Settings with their defaults, policy numbers, refusal reasons, commands, dependencies, make
+targets, links and examples are taken from the program and looked up in the documents.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from config.loader import read
+from config.schema import Settings
+from vouchers.booking import Verdict
+from vouchers.policy import Policy
+from vouchers.reasons import Reason
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted(
+    path
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("tests/**/*.md")]
+)
+LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)|!\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def leaves(struct: msgspec.Struct, *, within: str = "") -> Iterator[tuple[str, object]]:
+    """Every number of a settings tree by its dotted name."""
+    for field in msgspec.structs.fields(struct):
+        value = getattr(struct, field.name)
+        if isinstance(value, msgspec.Struct):
+            yield from leaves(value, within=f"{within}{field.name}.")
+        else:
+            yield within + field.name, value
+
+
+def toml(value: object) -> str:
+    """A setting's value as TOML writes it."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(("name", "value"), list(leaves(Settings())))
+def test_every_setting_is_documented(name: str, value: object) -> None:
+    """docs/settings.md names each setting with its default."""
+    assert f"| `{name}` | `{toml(value)}` |" in text("docs/settings.md")
+
+
+def test_no_setting_is_invented() -> None:
+    """docs/settings.md names no setting that the program does not know."""
+    table = text("docs/settings.md").partition("## Policy")[0]
+    written = set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)`", table, re.MULTILINE))
+    assert written == {name for name, _ in leaves(Settings())}
+
+
+def test_the_default_file_shows_the_defaults(tmp_path: Path) -> None:
+    """config/default.toml holds every setting, with exactly its default."""
+    assert read(ROOT / "config" / "default.toml") == Settings()
+    file = tomllib.loads(text("config/default.toml"))
+    shown = {f"{table}.{name}" for table, values in file.items() for name in values}
+    assert shown == {name for name, _ in leaves(Settings())}
+    empty = tmp_path / "empty.toml"
+    empty.touch()
+    assert read(empty) == Settings()
+
+
+def test_every_policy_number_is_documented() -> None:
+    """docs/settings.md names each number that an owner may set, and no other."""
+    table = text("docs/settings.md").partition("## Policy")[2]
+    written = set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)`", table, re.MULTILINE))
+    known = {re.sub(r"\.(home|elsewhere)$", "", name) for name, _ in leaves(Policy())}
+    assert written == known - {"version", "slip_text"}
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_refusal_is_documented(reason: Reason) -> None:
+    """docs/refusals.md has a section for each reason, with what to do next."""
+    section = text("docs/refusals.md").partition(f"### `{reason}`\n")[2].partition("\n### ")[0]
+    assert "怎么办" in section
+    assert "What to do" in section
+
+
+def test_refusals_stand_in_the_order_of_decision() -> None:
+    """docs/refusals.md lists the reasons in the order in which they are decided."""
+    written = re.findall(r"^### `([a-z_]+)`$", text("docs/refusals.md"), re.MULTILINE)
+    assert written == [str(reason) for reason in Reason]
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_is_documented(verdict: Verdict) -> None:
+    """docs/verdicts.md says what head office does about each verdict."""
+    assert f"`{verdict}`" in text("docs/verdicts.md")
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """docs/decisions/0001 gives a line to each dependency, and names none that is gone."""
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["test"]
+    needed = {re.split(r"[\[>=<;]", one)[0].strip() for one in wanted}
+    rows = re.findall(r"^\| ([\w-]+) \|", text("docs/decisions/0001-dependencies.md"), re.MULTILINE)
+    assert set(rows) - {"dependency"} == needed
+
+
+def test_every_dependency_is_locked_with_hashes() -> None:
+    """requirements.lock pins every dependency, each with hashes, and names no index."""
+    lock = text("requirements.lock")
+    pinned = set(re.findall(r"^([a-z0-9-]+)(?:\[[a-z]+\])?==", lock, re.MULTILINE))
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["test"]
+    needed = {re.split(r"[\[>=<;]", one)[0].strip().lower() for one in wanted}
+    assert needed <= pinned
+    for block in re.split(r"\n(?=[a-z0-9-]+(?:\[[a-z]+\])?==)", lock):
+        assert "--hash=sha256:" in block, block.splitlines()[0]
+    assert "://" not in lock
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every relative link and picture of a document exists."""
+    found = [one or other for one, other in LINK.findall(document.read_text("utf-8"))]
+    missing = [
+        target
+        for target in found
+        if "://" not in target and not (document.parent / target).resolve().exists()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_settings_in_examples_are_read(document: Path, tmp_path: Path) -> None:
+    """A TOML example of settings is one that the program reads."""
+    for number, example in enumerate(
+        re.findall(r"^```toml\n(.*?)^```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    ):
+        if not set(tomllib.loads(example)) <= set(Settings.__struct_fields__):
+            continue
+        file = tmp_path / f"{number}.toml"
+        file.write_text(example, encoding="utf-8")
+        read(file)
+
+
+def test_make_targets_are_real() -> None:
+    """Every `make TARGET` in the documents is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    asked = {
+        target
+        for document in DOCUMENTS
+        for target in re.findall(
+            r"(?:`|^)make ([a-z]+)\b", document.read_text("utf-8"), re.MULTILINE
+        )
+    }
+    assert asked <= targets
+    assert {"demo", "test"} <= asked
+
+
+def test_modules_named_in_the_map_exist() -> None:
+    """ARCHITECTURE.md names files and folders that are there, and every package."""
+    written = re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", text("ARCHITECTURE.md"))
+    assert [name for name in written if not (ROOT / name).exists()] == []
+    for package in ("vouchers", "drivers", "sync", "terminal", "central", "config", "tests"):
+        assert f"{package}/" in written
+
+
+def test_ci_runs_the_command_of_the_readme() -> None:
+    """.ci/run ends with the test command that the README gives."""
+    assert text(".ci/run").rstrip().splitlines()[-1] == "make test"
+    assert "make test" in text("README.md")
