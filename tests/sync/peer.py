@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync import acks
+from sync import acks, receiver
 from sync.errors import Refused
+from sync.feed import Checkpoint, FeedPage, StatePut, digest_text, row_digest
 from sync.messages import Batch, BatchAnswer, decode_batch, decode_batch_answer, encode
 from sync.problems import Problem, problem_type
 from sync.sender import JournalLine
@@ -18,6 +19,7 @@ from sync.sender import JournalLine
 CENTRAL = Ed25519PrivateKey.from_private_bytes(b"c" * 32)
 KEYS = {1: CENTRAL.public_key().public_bytes_raw()}
 FIRST_PREV = "00" * 32
+NOW = "2026-11-22T03:04:05.678Z"
 
 
 def body_hash(body: str) -> str:
@@ -101,3 +103,62 @@ class Peer:
         seq = len(self.chain.bodies)
         answer = ack_of(self.chain.name, 1, seq, self.chain.hashes[seq])
         return decode_batch_answer(encode(answer))
+
+
+def uuid(number):
+    return f"01890a5d-ac96-774b-bcce-{number:012x}"
+
+
+class Bucket:
+    """Central's side of one bucket: states by commit sequence, newest per voucher."""
+
+    def __init__(self):
+        self.log, self.states = [], {}
+
+    def change(self, voucher, used):
+        version = self.states.get(voucher, (0, 0))[0] + 1
+        self.states[voucher] = (version, used)
+        self.log.append(voucher)
+
+    def read(self, after, limit):
+        start = 0 if after == "0" else int(after.split(".")[2])
+        rows = self.log[start : start + limit]
+        end = start + len(rows)
+        more = end < len(self.log)
+        digest = sum(row_digest(v, version) for v, (version, _) in self.states.items())
+        items = tuple(
+            StatePut(
+                voucher=voucher,
+                version=self.states[voucher][0],
+                state="live",
+                generation=0,
+                used=self.states[voucher][1],
+                valid_from=NOW,
+                valid_until=NOW,
+            )
+            for voucher in dict.fromkeys(rows)
+        )
+        checkpoint = Checkpoint(seq=end, live=len(self.states), digest=digest_text(digest))
+        return FeedPage(
+            from_=after,
+            cursor=f"1.a.{end}",
+            more=more,
+            items=items,
+            checkpoint=None if more else checkpoint,
+        )
+
+
+class Copy:
+    """A replica of one bucket."""
+
+    def __init__(self):
+        self.cursor, self.rows = "0", {}
+
+    def apply(self, page):
+        for item in page.items:
+            if item.version > self.rows.get(item.voucher, (0, 0))[0]:
+                self.rows[item.voucher] = (item.version, item.used)
+        self.cursor = page.cursor
+        digest = sum(row_digest(v, version) for v, (version, _) in self.rows.items())
+        seq = receiver.place(page.cursor).seq
+        return Checkpoint(seq=seq, live=len(self.rows), digest=digest_text(digest))

@@ -8,19 +8,14 @@ from sync.feed import (
     Checkpoint,
     FeedPage,
     SealedGone,
-    StatePut,
     decode_page,
-    digest_text,
-    row_digest,
 )
 from sync.limits import SNAPSHOT_BYTES_MAX
 from sync.messages import Manifest, encode
 from sync.pacing import Pace
 from sync.problems import Problem
 from sync.receiver import Follow, Pause, Receiving, TakeSnapshot
-from tests.sync.peer import CENTRAL, KEYS, refusal
-
-NOW = "2026-11-22T03:04:05.678Z"
+from tests.sync.peer import CENTRAL, KEYS, NOW, Bucket, Copy, refusal, uuid
 
 
 def page(from_="1.a.5", cursor="1.a.7", more=False, **fields):
@@ -154,65 +149,6 @@ def test_failures_cost_time():
     assert fail(Receiving(), Slow("x")).pace == Pace(1, 500)
     busy = Busy(Problem(type="/problems/busy", status=429, retry_after_s=3))
     assert fail(Receiving(), busy).pace == Pace(1, 3_500)
-
-
-class Bucket:
-    """Central's side of one bucket: states by commit sequence, newest per voucher."""
-
-    def __init__(self):
-        self.log, self.states = [], {}
-
-    def change(self, voucher, used):
-        version = self.states.get(voucher, (0, 0))[0] + 1
-        self.states[voucher] = (version, used)
-        self.log.append(voucher)
-
-    def read(self, after, limit):
-        start = 0 if after == "0" else int(after.split(".")[2])
-        rows = self.log[start : start + limit]
-        end = start + len(rows)
-        more = end < len(self.log)
-        digest = sum(row_digest(v, version) for v, (version, _) in self.states.items())
-        items = tuple(
-            StatePut(
-                voucher=voucher,
-                version=self.states[voucher][0],
-                state="live",
-                generation=0,
-                used=self.states[voucher][1],
-                valid_from=NOW,
-                valid_until=NOW,
-            )
-            for voucher in dict.fromkeys(rows)
-        )
-        checkpoint = Checkpoint(seq=end, live=len(self.states), digest=digest_text(digest))
-        return FeedPage(
-            from_=after,
-            cursor=f"1.a.{end}",
-            more=more,
-            items=items,
-            checkpoint=None if more else checkpoint,
-        )
-
-
-class Copy:
-    """A replica of one bucket."""
-
-    def __init__(self):
-        self.cursor, self.rows = "0", {}
-
-    def apply(self, page):
-        for item in page.items:
-            if item.version > self.rows.get(item.voucher, (0, 0))[0]:
-                self.rows[item.voucher] = (item.version, item.used)
-        self.cursor = page.cursor
-        digest = sum(row_digest(v, version) for v, (version, _) in self.rows.items())
-        seq = receiver.place(page.cursor).seq
-        return Checkpoint(seq=seq, live=len(self.rows), digest=digest_text(digest))
-
-
-def uuid(number):
-    return f"01890a5d-ac96-774b-bcce-{number:012x}"
 
 
 def test_any_split_of_pages_gives_the_same_state(rng):
