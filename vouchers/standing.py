@@ -69,6 +69,7 @@ def effective(standing: Standing, own: Iterable[OwnUse]) -> Standing:
 
 
 def left(shares: int, standing: Standing, generation: int) -> int:
-    """The shares a presented generation may still stand for by this view, never negative."""
+    """The shares a presented generation may still stand for by this view, within 0..`shares`."""
     unseen = max(0, generation - standing.generation)
-    return max(0, shares - standing.used - unseen)
+    # Undoing a redemption that central did not count leaves `used` below nothing.
+    return max(0, shares - max(0, standing.used) - unseen)
