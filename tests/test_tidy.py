@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("vouchers", "drivers", "sync", "terminal", "central", "config")
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 400
+TEST_MODULE_LINES_MAX = 600  # a history of cases reads better in one place
 NESTING_MAX = 4
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -140,13 +141,12 @@ def test_functions_are_short_and_flat() -> None:
 
 
 def test_modules_are_short() -> None:
-    """No module is longer than 400 lines."""
-    lengths = {
-        name(path): len(path.read_text("utf-8").splitlines())
-        for path in product_files() + files_of_tests()
-    }
+    """No module is longer than 400 lines, no test module longer than 600."""
+    limits = dict.fromkeys(product_files(), MODULE_LINES_MAX)
+    limits |= dict.fromkeys(files_of_tests(), TEST_MODULE_LINES_MAX)
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in limits}
     offences = [
-        f"{path}: {lines} lines" for path, lines in lengths.items() if lines > MODULE_LINES_MAX
+        f"{name(path)}: {lines} lines" for path, lines in lengths.items() if lines > limits[path]
     ]
     assert not offences, "give these a second home:\n" + "\n".join(offences)
 
@@ -192,7 +192,7 @@ def prints(path: Path) -> bool:
 def allowed(call: str, path: Path) -> bool:
     if call == "print":
         return prints(path)
-    return BANNED_CALLS[call] == WALL_CLOCK and "clock" in path.stem
+    return "clock" in path.stem and call.startswith(("datetime", "date", "time", "uuid"))
 
 
 def test_no_banned_calls() -> None:
