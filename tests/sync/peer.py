@@ -154,8 +154,8 @@ class Copy:
     def __init__(self):
         self.cursor, self.rows = "0", {}
 
-    def apply(self, page):
-        for item in page.items:
+    def apply(self, page, rows=None):
+        for item in page.items if rows is None else rows:
             if item.version > self.rows.get(item.voucher, (0, 0))[0]:
                 self.rows[item.voucher] = (item.version, item.used)
         self.cursor = page.cursor
