@@ -1,1 +1,1 @@
-"""Who stands at the counter: journal, replica, the redeem use case, slips, workers and the kiosk."""
+"""Who stands at the counter: journal, replica, the redeem use case, slips, workers, kiosk."""

@@ -9,13 +9,16 @@ question about a slip is answered by a digit of a hand, never by a scan.
 from dataclasses import replace
 from typing import Final
 
-from terminal.kiosk.states import (
-    UNDO_REASONS,
+from terminal.kiosk.events import (
     AskCommit,
     AskDismiss,
     AskReprint,
     AskSettleSlip,
     AskStatus,
+    Typed,
+)
+from terminal.kiosk.states import (
+    UNDO_REASONS,
     Committing,
     ConfirmUndo,
     Done,
@@ -27,7 +30,6 @@ from terminal.kiosk.states import (
     Reasons,
     ReverseOrder,
     Stage,
-    Typed,
 )
 from terminal.kiosk.till import ARM_MS, Identities, Step, digit_of, not_now
 from terminal.outcomes import Notice, Status, TapeRow

@@ -1,7 +1,7 @@
-"""What the kiosk can be showing, what can happen to it, and what it can ask for.
+"""What the kiosk can be showing.
 
-Responsible for: the frozen values between the flow and whoever drives it. Not responsible for:
-what follows from what (`flow`), words (`terminal.words`) or pixels (`pages`, `widgets`).
+Responsible for: the frozen stages of the screen. Not responsible for: what can happen to them
+(`events`), what follows from what (`flow`), words (`terminal.words`) or drawing (`pages`).
 Invariants: no value here prints a credential or last four digits (`repr=False`); times `at` are
 monotonic milliseconds, times inside counter values are milliseconds UTC.
 """
@@ -30,15 +30,6 @@ class Act(StrEnum):
     LEAVE = "leave"
 
 
-class Tone(StrEnum):
-    """A sound: one short high, two low, three fast, or the one for a scan that was not taken."""
-
-    GOOD = "good"
-    BAD = "bad"
-    ALARM = "alarm"
-    NOT_NOW = "not_now"
-
-
 UNDO_REASONS = (
     "mistake",
     "customer_changed_mind",
@@ -48,13 +39,6 @@ UNDO_REASONS = (
     "other",
 )
 """Decision 11: the closed list, in the order of the digits 1 to 6."""
-
-
-NO_TICKET = 0
-"""The ticket of a failure that belongs to no question: a reprint, an answered notice."""
-
-
-# What can be on the screen.
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,203 +234,3 @@ class Shown:
     flash: Flash | None
     status: Status | None
     tape: tuple[TapeRow, ...]
-
-
-# What can happen.
-
-
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """A whole scan, from a burst of keys, a paste or a serial scanner."""
-
-    text: str = field(repr=False)
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Spoiled:
-    """A scan arrived in pieces and must be scanned again."""
-
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """One character. `fast`: too fast for a hand. `numlock_off`: a keypad key without NumLock."""
-
-    character: str = field(repr=False)
-    at: int
-    fast: bool = False
-    numlock_off: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pressed:
-    """A key with a meaning."""
-
-    act: Act
-    at: int
-    fast: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ticked:
-    """Time went by."""
-
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """Whether a credential can be one at all."""
-
-    ticket: int
-    refusal: Refusal | None
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class LookedUp:
-    """The answer to a look-up."""
-
-    ticket: int
-    answer: View | Refusal
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """The answer to an order."""
-
-    ticket: int
-    answer: Redeemed | Reversed | Refusal
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The counter raised. `unknown` is False only when it is certain that nothing was done."""
-
-    ticket: int
-    message: str
-    at: int
-    unknown: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Reprinted:
-    """Whether there was a slip to print again."""
-
-    queued: bool
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRead:
-    """The last redemptions and reversals, newest first."""
-
-    rows: tuple[TapeRow, ...]
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class StatusRead:
-    """How the terminal is doing."""
-
-    status: Status
-    at: int
-
-
-ClerkEvent = Scanned | Spoiled | Typed | Pressed
-CounterEvent = Checked | LookedUp | Settled | Failed | Reprinted | HistoryRead | StatusRead
-Event = ClerkEvent | CounterEvent | Ticked
-
-
-# What the flow asks for.
-
-
-@dataclass(frozen=True, slots=True)
-class AskCheck:
-    """Ask whether this can be a credential at all: free of charge."""
-
-    ticket: int
-    credential: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class AskLookUp:
-    """Ask what this is."""
-
-    ticket: int
-    credential: str = field(repr=False)
-    last4: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class AskCommit:
-    """Redeem or reverse; asked again with the same order when the answer is lost (AX-03)."""
-
-    ticket: int
-    order: Order
-
-
-@dataclass(frozen=True, slots=True)
-class AskReprint:
-    """Print a marked copy of a slip (AX-19)."""
-
-    serial: str
-
-
-@dataclass(frozen=True, slots=True)
-class AskSettleSlip:
-    """A slip of unknown fate: print a marked copy, or abandon it."""
-
-    serial: str
-    reprint: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AskDismiss:
-    """The clerk has read a notice."""
-
-    notice: Notice
-
-
-@dataclass(frozen=True, slots=True)
-class AskHistory:
-    """Read the history again."""
-
-
-@dataclass(frozen=True, slots=True)
-class AskStatus:
-    """Read the status again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beep:
-    """Make a sound."""
-
-    tone: Tone
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchLanguage:
-    """Show the other language."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quit:
-    """Close the kiosk."""
-
-
-CounterEffect = (
-    AskCheck
-    | AskLookUp
-    | AskCommit
-    | AskReprint
-    | AskSettleSlip
-    | AskDismiss
-    | AskHistory
-    | AskStatus
-)
-Effect = CounterEffect | Beep | SwitchLanguage | Quit

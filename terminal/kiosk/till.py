@@ -12,30 +12,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from terminal.kiosk.states import (
+from terminal.kiosk.events import (
     AskCheck,
     AskCommit,
     AskHistory,
-    Asking,
     AskLookUp,
     AskStatus,
     Beep,
-    Committing,
-    Done,
     Effect,
     Failed,
+    LookedUp,
+    Settled,
+    Tone,
+    Typed,
+)
+from terminal.kiosk.states import (
+    Asking,
+    Committing,
+    Done,
     Fault,
     Flash,
     Last4,
-    LookedUp,
     Looking,
     Ready,
     RedeemOrder,
     Refused,
-    Settled,
     Stage,
-    Tone,
-    Typed,
     Undone,
 )
 from terminal.outcomes import Redeemed, Reversed

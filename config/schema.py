@@ -1,0 +1,106 @@
+"""Every setting, typed, with its default.
+
+Responsible for: names, types, bounds and meaning of settings. Not responsible for: reading files.
+Invariant: `config/default.toml` shows exactly these settings with exactly these defaults.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Name = Annotated[str, Meta(max_length=200)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the settings file; a name it does not know is an error."""
+
+
+class Paths(Section, frozen=True, kw_only=True):
+    """Where the terminal keeps what it must not lose."""
+
+    data: str = "data"
+    """The data directory (0700): databases, keys, spool. Relative to the settings file."""
+    witness: str = ""
+    """A second place for the journal's head, best on another medium; empty: in the data dir."""
+
+
+class Central(Section, frozen=True, kw_only=True):
+    """The service this terminal syncs with; its address is fixed at enrolment."""
+
+    enabled: bool = True
+    """Whether to talk to central at all."""
+    insecure_http: bool = False
+    """Allow http beyond this machine, for labs; shown in red."""
+    database: str = ""
+    """For `hexiao central`: the database URL; empty: sqlite beside the settings file."""
+    host: str = "127.0.0.1"
+    """For `hexiao central serve`: the address to listen on."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8420
+    """For `hexiao central serve`: 0 takes a free port and prints it."""
+    public_url: str = ""
+    """For `hexiao central enrol-code`: the address terminals use; empty: that of `serve`."""
+
+
+class Printer(Section, frozen=True, kw_only=True):
+    """The receipt printer."""
+
+    port: Name = ""
+    """Path, COM name or URL such as `socket://host:9100`; empty: no printer."""
+    profile: Name = "generic-80-gb18030"
+    """One of config/devices, without `.toml`."""
+
+
+class Scanner(Section, frozen=True, kw_only=True):
+    """The scanner on a serial line; a keyboard wedge needs no setting."""
+
+    port: Name = ""
+    profile: Name = "generic-serial"
+    url_parameters: tuple[Name, ...] = ("code", "yph")
+    """Parameters of a scanned web link that carry the code; the link is never opened."""
+
+
+class Receipt(Section, frozen=True, kw_only=True):
+    """The slip."""
+
+    language: Literal["zh", "en", "both"] = "zh"
+    header: tuple[Name, ...] = ()
+    """Lines above the slip, such as the shop's name."""
+    footer: tuple[Name, ...] = ()
+    backlog_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 15
+    """After an outage, older slips are not printed by themselves but stay in the history."""
+
+
+class Keys(Section, frozen=True, kw_only=True):
+    """Where the database key comes from; chosen once, at enrolment, and recorded."""
+
+    source: Literal["auto", "credential", "keyring", "passphrase", "file"] = "auto"
+    """auto: a systemd credential if the service was given one, else a file of its own (0600)."""
+
+
+class Kiosk(Section, frozen=True, kw_only=True):
+    """The counter screen."""
+
+    language: Literal["zh", "en"] = "zh"
+    clerk: Annotated[str, Meta(pattern=r"^[A-Za-z0-9:_.@-]{0,64}$")] = ""
+    """Who stands at the counter until people sign in; empty: the POSID's own."""
+    sound: bool = True
+
+
+class Disk(Section, frozen=True, kw_only=True):
+    """What must stay free before a redemption is refused rather than risked."""
+
+    min_free_mb: Annotated[int, Meta(ge=0, le=100_000)] = 16
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    paths: Paths = Paths()
+    central: Central = Central()
+    printer: Printer = Printer()
+    scanner: Scanner = Scanner()
+    receipt: Receipt = Receipt()
+    keys: Keys = Keys()
+    kiosk: Kiosk = Kiosk()
+    disk: Disk = Disk()

@@ -1,0 +1,297 @@
+"""The counter: one open terminal as whoever stands before it sees it.
+
+Responsible for: serialising the use cases, keeping opened vouchers in memory for as long as the
+question about them is open, and finding out what happened when a commit raised. Not responsible
+for: deciding, wording, or workers. Invariants: one use case at a time touches the journal; last
+four digits live in memory only and go with the opened voucher; after an unknown outcome nothing
+is answered before the journal was opened again and read.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from terminal import history, opening, slip_jobs
+from terminal import redeem as redeeming
+from terminal import reverse as reversing
+from terminal.errors import OutcomeUnknown, OutOfService, TerminalError
+from terminal.opening import Opened
+from terminal.outcomes import Notice, Place, Redeemed, Reversed, Status, TapeRow, View
+from terminal.parts import Parts
+from terminal.redeem import Order
+from terminal.reverse import Undo
+from vouchers import sealed
+from vouchers.reasons import Refusal
+from vouchers.sealed import SealKey
+from vouchers.times import HOUR_MS
+
+T = TypeVar("T")
+
+OPENED_MAX: Final = 8
+"""Vouchers held open at once: one at the counter, a few by commands that queue."""
+
+_NEAR_LIMIT: Final = 20
+"""The offline allowance is shown as a countdown when this few redemptions remain of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lamps:
+    """What the workers know; asked for the status line, each quick and never raising."""
+
+    network: Callable[[], str] = lambda: "none"
+    printer: Callable[[], str] = lambda: "none"
+    scanner: Callable[[], str] = lambda: "none"
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    opened: Opened
+    successor: Future[SealKey] | None
+
+
+class ShopCounter:
+    """Implements `outcomes.Counter`."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        clerk: str = "",
+        has_printer: bool = False,
+        lamps: Lamps | None = None,
+    ) -> None:
+        self._parts = parts
+        self.clerk = clerk or parts.identity.posid
+        self._has_printer = has_printer
+        self._lamps = lamps or Lamps()
+        self._lock = threading.RLock()
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._stretcher = ThreadPoolExecutor(1, thread_name_prefix="stretch")
+        self.on_entry: Callable[[], None] = lambda: None
+        """Called after a commit, outside the lock: wakes the followers."""
+
+    @property
+    def parts(self) -> Parts:
+        """For the followers, which take `exclusive` around their use of it."""
+        return self._parts
+
+    def exclusive(self, work: Callable[[Parts], T]) -> T:
+        """Run some follower's work on the parts, one at a time with everything else."""
+        with self._lock:
+            self._ensure_open()
+            return work(self._parts)
+
+    def close(self) -> None:
+        """Forget what is open; running use cases end first."""
+        with self._lock:
+            self._held.clear()
+        self._stretcher.shutdown(wait=False, cancel_futures=True)
+
+    def check_credential(self, credential: str) -> Refusal | None:
+        """Say at once whether a credential cannot be one, free of charge (EV-045)."""
+        with self._lock:
+            return opening.check_credential(self._parts, credential)
+
+    def look_up(self, credential: str, last4: str) -> View | Refusal:
+        """Open what was presented (EV-041)."""
+        with self._lock:
+            self._ensure_open()
+            found = redeeming.look_up(self._parts, credential, last4, clerk=self.clerk)
+            if isinstance(found, Refusal):
+                return found
+            opened, view = found
+            self._hold(opened, view)
+            return view
+
+    def redeem(
+        self, handle: str, shares: int, *, clerk: str, request: str, slip: bool = True
+    ) -> Redeemed | Refusal:
+        """Redeem shares of an opened voucher (EV-047); the same request gives the first result."""
+        with self._lock:
+            held = self._held.get(handle)
+            repeated = self._repeated(request, held)
+        if repeated is not None:
+            return repeated
+        if held is None:
+            raise OutOfService("this voucher is no longer open: scan it again")
+        claim = redeeming.ask_claim(self._parts, held.opened, shares)
+        order = Order(shares, clerk or self.clerk, request, slip and self._has_printer, claim)
+        return self._settled(lambda: self._redeem(held, order), request, held)
+
+    def redeem_presented(
+        self, credential: str, last4: str, shares: int, *, clerk: str, request: str, slip: bool
+    ) -> Redeemed | Refusal:
+        """Look up and redeem in one go, for the command line; a repeated request costs nothing."""
+        with self._lock:
+            self._ensure_open()
+            if self._parts.journal.find_request(request) is not None:
+                opened = opening.open_credential(
+                    self._parts, credential, last4, clerk=clerk or self.clerk
+                )
+                held = _Held(opened, None) if isinstance(opened, Opened) else None
+                repeated = self._repeated(request, held)
+                assert repeated is not None
+                return repeated
+        view = self.look_up(credential, last4)
+        if isinstance(view, Refusal):
+            return view
+        return self.redeem(view.handle, shares, clerk=clerk, request=request, slip=slip)
+
+    def reverse(
+        self,
+        serial: str,
+        *,
+        reason_code: str,
+        clerk: str,
+        note: str = "",
+        supervisor: bool = False,
+    ) -> Reversed | Refusal:
+        """Undo a redemption of this terminal (decision 11)."""
+        undo = Undo(
+            serial=serial,
+            reason_code=reason_code,
+            clerk=clerk or self.clerk,
+            note=note,
+            slip=self._has_printer,
+            supervisor=supervisor,
+        )
+        try:
+            return self._committed(lambda: reversing.reverse(self._parts, undo))
+        except OutcomeUnknown:
+            # The repeat answers the first result if it stands, and books it once if it does not.
+            return self._committed(lambda: reversing.reverse(self._parts, undo))
+
+    def reprint(self, serial: str, *, clerk: str) -> bool:
+        """Queue another copy, marked (AX-19)."""
+        return self._committed(lambda: slip_jobs.reprint(self._parts, serial, clerk or self.clerk))
+
+    def settle_slip(self, serial: str, *, reprint: bool, clerk: str) -> None:
+        """Answer the question about a slip of unknown fate."""
+        if reprint:
+            self.reprint(serial, clerk=clerk)
+        else:
+            self._committed(lambda: slip_jobs.abandon(self._parts, serial))
+
+    def dismiss(self, notice: Notice) -> None:
+        """The clerk has read a notice."""
+        with self._lock:
+            history.dismiss(self._parts, notice)
+
+    def history(self, limit: int) -> Sequence[TapeRow]:
+        """The last redemptions and reversals, newest first."""
+        with self._lock:
+            self._ensure_open()
+            return history.rows(self._parts, limit)
+
+    def status(self) -> Status:
+        """How the terminal is doing."""
+        with self._lock:
+            self._ensure_open()
+            return self._status()
+
+    def _status(self) -> Status:
+        parts = self._parts
+        estimate = parts.clock.estimate()
+        fresh = _quietly(parts.replica.fresh_at, 0)
+        lock = parts.guesses.locked(parts.journal.connection, None, estimate.now)
+        return Status(
+            posid=parts.identity.posid,
+            outlet=Place(parts.identity.outlet, parts.identity.outlet_name),
+            clerk=self.clerk,
+            network=self._lamps.network(),
+            replica_age_s=(estimate.now - fresh) // 1000 if fresh else None,
+            unacknowledged=parts.journal.count_after(*parts.journal.watermark("acknowledged")),
+            printer=self._lamps.printer(),
+            scanner=self._lamps.scanner(),
+            clock="suspect" if estimate.suspect else "ok",
+            offline_left=_quietly(self._offline_left, None),
+            locked_until=None if lock is None else lock.until,
+            notices=history.notices(parts),
+        )
+
+    def _offline_left(self) -> int | None:
+        """Redemptions left before a limit bites, when it is near; 0 once time has run out."""
+        posture = self._parts.posture()
+        now = self._parts.clock.estimate().now
+        hours = posture.limits.max_hours_home
+        if now > max(posture.last_contact + hours * HOUR_MS, posture.override_until):
+            return 0
+        left = posture.limits.max_redemptions_home - posture.redemptions_home
+        return max(0, left) if left <= _NEAR_LIMIT else None
+
+    def _hold(self, opened: Opened, view: View) -> None:
+        successor = None
+        if view.max_now > 0 and view.left > 1 and opened.evidence != "qr":
+            successor = self._stretcher.submit(self._stretch, opened)
+        self._held[opened.handle] = _Held(opened, successor)
+        while len(self._held) > OPENED_MAX:
+            self._held.popitem(last=False)
+
+    def _stretch(self, opened: Opened) -> SealKey:
+        code = redeeming.next_code(opened.record, opened.record.generation)
+        return sealed.stretch(code, opened.last4, self._parts.identity.vault)
+
+    def _redeem(self, held: _Held, order: Order) -> Redeemed | Refusal:
+        def successor() -> SealKey:
+            return self._stretch(held.opened) if held.successor is None else held.successor.result()
+
+        return redeeming.redeem(self._parts, held.opened, order, successor)
+
+    def _settled(
+        self, work: Callable[[], Redeemed | Refusal], request: str, held: _Held
+    ) -> Redeemed | Refusal:
+        """Run a redemption; when its commit raised, believe only what the journal then holds."""
+        try:
+            return self._committed(work)
+        except OutcomeUnknown as unknown:
+            try:
+                with self._lock:
+                    self._ensure_open()
+                    found = self._repeated(request, held)
+            except TerminalError as error:
+                raise OutcomeUnknown(f"{unknown}; {error}", request) from unknown
+            if found is not None:
+                return found
+            raise OutOfService("the journal could not be written; nothing was booked") from unknown
+
+    def _committed(self, work: Callable[[], T]) -> T:
+        """One use case that may append: then the witness, then the followers."""
+        with self._lock:
+            self._ensure_open()
+            before = self._parts.journal.head()
+            result = work()
+            head = self._parts.journal.head()
+            if head != before:
+                self._bear_witness()
+        if head != before:
+            self.on_entry()
+        return result
+
+    def _bear_witness(self) -> None:
+        try:
+            self._parts.witness.write(self._parts.journal.head())
+        except OSError as error:
+            # The redemption stands; what is weaker now is the proof against a restored backup.
+            history.note(self._parts, "disk", None, {"what": "witness", "error": error.strerror})
+
+    def _ensure_open(self) -> None:
+        if self._parts.journal.broken:
+            self._parts.journal.reopen()
+
+    def _repeated(self, request: str, held: _Held | None) -> Redeemed | None:
+        stored = self._parts.journal.find_request(request)
+        if stored is None:
+            return None
+        opened = None if held is None else held.opened
+        return redeeming.first_result(self._parts, stored, opened)
+
+
+def _quietly(ask: Callable[[], T], otherwise: T) -> T:
+    """The status line shows what is known; a part that is out says so in its own way."""
+    try:
+        return ask()
+    except TerminalError:
+        return otherwise

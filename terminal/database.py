@@ -1,0 +1,98 @@
+"""Opening the terminal's encrypted SQLite files.
+
+Responsible for: key, cipher and pragmas (storage decisions D1 to D3), asserted after opening.
+Not responsible for: schemas and statements. Invariant: a connection that this module returns is
+encrypted, in WAL mode and, for the journal, FULL and EXCLUSIVE; anything else refuses to open.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from terminal.errors import OutOfService
+
+KEY_BYTES: Final = 32
+_CIPHER: Final = "chacha20"
+_SQLITE_FIXED: Final = (3, 51, 3)
+"""The first SQLite without the WAL-reset corruption bug."""
+
+_SYNC_NORMAL, _SYNC_FULL = 1, 2
+_WARM_BYTES: Final = 4 * 1024 * 1024
+"""The write-ahead log is grown once, so that a commit overwrites instead of appending (D2)."""
+
+
+def open_journal(path: Path, key: bytes) -> apsw.Connection:
+    """Open the precious file: WAL, FULL, EXCLUSIVE, no automatic checkpoint. Raises OutOfService.
+
+    EXCLUSIVE needs no shared memory file, so the journal can be read on a full disk.
+    """
+    connection = _open(path, key, exclusive=True)
+    connection.pragma("synchronous", "FULL")
+    connection.pragma("wal_autocheckpoint", 0)
+    connection.pragma("secure_delete", 1)
+    _assert_modes(connection, path, synchronous=_SYNC_FULL, locking="exclusive")
+    return connection
+
+
+def open_replica(path: Path, key: bytes, *, writable: bool = False) -> apsw.Connection:
+    """Open the disposable file: WAL, NORMAL. Raises OutOfService."""
+    connection = _open(path, key, exclusive=False)
+    connection.pragma("synchronous", "NORMAL")
+    connection.set_busy_timeout(5_000)
+    _assert_modes(connection, path, synchronous=_SYNC_NORMAL, locking="normal")
+    if not writable:
+        connection.pragma("query_only", 1)
+    return connection
+
+
+def warm(connection: apsw.Connection) -> None:
+    """Grow the write-ahead log to its working size before the first redemption."""
+    connection.execute("CREATE TABLE IF NOT EXISTS warm (filler BLOB)")
+    connection.execute("INSERT INTO warm VALUES (zeroblob(?))", (_WARM_BYTES,))
+    connection.execute("DELETE FROM warm")
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+
+
+def _open(path: Path, key: bytes, *, exclusive: bool) -> apsw.Connection:
+    assert len(key) == KEY_BYTES
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < _SQLITE_FIXED:
+        raise OutOfService(f"SQLite {apsw.sqlite_lib_version()} can damage a database: update it")
+    try:
+        connection = apsw.Connection(str(path))
+        connection.pragma("cipher", _CIPHER)
+        connection.pragma("key", f"raw:{key.hex()}")
+        if exclusive:
+            connection.pragma("locking_mode", "EXCLUSIVE")
+        connection.pragma("journal_mode", "WAL")
+        connection.pragma("temp_store", "MEMORY")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    except apsw.NotADBError as error:
+        raise OutOfService(
+            f"{path.name} does not open with this terminal's key: it is damaged, or the key is not"
+            " its own. Run `hexiao doctor`"
+        ) from error
+    except apsw.Error as error:
+        raise OutOfService(f"{path.name} cannot be opened: {error}. Run `hexiao doctor`") from error
+    path.chmod(0o600)
+    return connection
+
+
+def _assert_modes(
+    connection: apsw.Connection, path: Path, *, synchronous: int, locking: str
+) -> None:
+    found = {
+        "journal_mode": connection.pragma("journal_mode"),
+        "synchronous": connection.pragma("synchronous"),
+        "locking_mode": connection.pragma("locking_mode"),
+        "cipher": connection.pragma("cipher"),
+    }
+    wanted = {
+        "journal_mode": "wal",
+        "synchronous": synchronous,
+        "locking_mode": locking,
+        "cipher": _CIPHER,
+    }
+    if found != wanted:
+        raise OutOfService(f"{path.name} opened as {found}, not as {wanted}: it is not safe to use")

@@ -1,0 +1,216 @@
+"""Opening a voucher from what was presented and the last four digits.
+
+Responsible for: the way from a credential to an opened record (journal's overlay, replica, signed
+QR, central), and charging a miss before it is answered (decision 13). Not responsible for: whether
+the voucher may be redeemed. Invariants: unknown code and wrong last four are one answer; a
+credential that cannot be one costs nothing; nothing is kept of a credential that opened nothing.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from terminal.parts import FoundRow, Parts
+from terminal.replica import Product
+from vouchers import qr, sealed
+from vouchers.codes import read_last4
+from vouchers.credential import PlatformCode, SignedQr, read_credential
+from vouchers.entries import Kind
+from vouchers.ids import uuid7
+from vouchers.reasons import Reason, Refusal
+from vouchers.rules import ProductRule
+from vouchers.sealed import Record, SealKey
+from vouchers.standing import Standing, VoucherState, effective
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An opened voucher, in memory only. `last4` seals the successor's row; it is never stored."""
+
+    handle: str
+    record: Record
+    key: SealKey
+    last4: str
+    credential: str
+    evidence: str
+    product: Product
+    found: FoundRow | None = None
+    signed: qr.VoucherQr | None = None
+
+
+def check_credential(parts: Parts, credential: str) -> Refusal | None:
+    """Say at once whether a credential cannot be one (EV-045), free of charge."""
+    found = _presented(parts, credential)
+    return found if isinstance(found, Refusal) else None
+
+
+def open_credential(parts: Parts, credential: str, last4: str, *, clerk: str) -> Opened | Refusal:
+    """Open a voucher (EV-041). Charges and journals a miss; raises TerminalError on an outage."""
+    presented = _presented(parts, credential)
+    if isinstance(presented, Refusal):
+        return presented
+    code, signed = presented
+    digits = read_last4(last4)
+    if isinstance(digits, Refusal):
+        return digits
+    now = parts.clock.estimate().now
+    lock = parts.guesses.locked(parts.journal.connection, code, now)
+    if lock is not None:
+        return Refusal(
+            Reason.LOCKED, {"until": lock.until, "why": "terminal" if lock.terminal else "code"}
+        )
+    key = sealed.stretch(code, digits, parts.identity.vault)
+    opened = _find(parts, key, digits, signed)
+    return opened if opened is not None else _miss(parts, code, signed, clerk)
+
+
+def standing_of(parts: Parts, opened: Opened) -> Standing:
+    """Where an opened voucher stands now, own entries included."""
+    state = parts.replica.state(opened.record.voucher)
+    if state is not None:
+        base, epoch, seq = state.standing, state.reflects_epoch, state.reflects_seq
+    elif opened.found is not None:
+        base, epoch, seq = (
+            opened.found.standing,
+            opened.found.reflects_epoch,
+            opened.found.reflects_seq,
+        )
+    else:
+        base, epoch, seq = _standing_of_qr(opened), 0, 0
+    return effective(base, parts.own_uses(opened.record.voucher, epoch, seq))
+
+
+def _presented(parts: Parts, credential: str) -> tuple[str, qr.VoucherQr | None] | Refusal:
+    found = read_credential(credential, parts.url_parameters)
+    match found:
+        case PlatformCode(digits):
+            return digits, None
+        case SignedQr(text):
+            try:
+                signed = qr.decode(text, parts.server_keys)
+            except qr.QrError:
+                return Refusal(Reason.MALFORMED, {"looks_like": "qr"})
+            if signed.merchant != parts.identity.merchant:
+                return Refusal(Reason.MALFORMED, {"looks_like": "qr"})
+            return signed.code, signed
+        case Refusal():
+            return found
+
+
+def _find(parts: Parts, key: SealKey, last4: str, signed: qr.VoucherQr | None) -> Opened | None:
+    row = parts.journal.connection.execute(
+        "SELECT record FROM own_row WHERE k = ?", (key.row_key,)
+    ).fetchone()
+    record = bytes(row[0]) if row is not None else parts.replica.sealed(key.row_key)
+    credential = "qr" if signed is not None else "code"
+    if record is not None:
+        return _opened(parts, record, key, last4, credential=credential)
+    if signed is not None and _qr_suffices(parts, signed, last4):
+        return _opened_by_qr(parts, signed, key, last4)
+    found = parts.online.look_up(key.row_key) if parts.online is not None else None
+    if found is None:
+        return None
+    return _opened(parts, found.record, key, last4, credential=credential, found=found)
+
+
+def _opened(
+    parts: Parts,
+    sealed_record: bytes,
+    key: SealKey,
+    last4: str,
+    *,
+    credential: str,
+    found: FoundRow | None = None,
+) -> Opened:
+    record = sealed.open_record(sealed_record, key)
+    return Opened(
+        handle=_handle(),
+        record=record,
+        key=key,
+        last4=last4,
+        credential=credential,
+        evidence="row" if found is None else "central",
+        product=_product(parts, record.product),
+        found=found,
+    )
+
+
+def _opened_by_qr(parts: Parts, signed: qr.VoucherQr, key: SealKey, last4: str) -> Opened:
+    record = Record(
+        voucher=signed.voucher,
+        secret=bytes(sealed.SECRET_BYTES),
+        generation=signed.generation,
+        horizon=signed.generation,
+        shares=signed.shares,
+        product=signed.product,
+        home=signed.home,
+        paid_fen=0,
+    )
+    return Opened(
+        handle=_handle(),
+        record=record,
+        key=key,
+        last4=last4,
+        credential="qr",
+        evidence="qr",
+        product=_product(parts, record.product),
+        signed=signed,
+    )
+
+
+def _qr_suffices(parts: Parts, signed: qr.VoucherQr, last4: str) -> bool:
+    """A QR stands in for a row only if it was issued after the replica was complete."""
+    tag_key = parts.identity.tag_keys.get(signed.kid)
+    if tag_key is None or not qr.tag_matches(signed, tag_key, last4):
+        return False
+    return signed.issued_s * 1000 > parts.replica.sealed_through()
+
+
+def _standing_of_qr(opened: Opened) -> Standing:
+    signed = opened.signed
+    assert signed is not None, "a row without a state came from the overlay of a known voucher"
+    return Standing(
+        VoucherState.LIVE,
+        signed.generation,
+        0,
+        signed.not_before_s * 1000,
+        signed.expiry_s * 1000,
+        signed.home,
+    )
+
+
+def _product(parts: Parts, product: int) -> Product:
+    """A product the replica does not know yet is good nowhere we know of."""
+    known = parts.replica.product(product)
+    if known is not None:
+        return known
+    rule = ProductRule(product, frozenset(), frozenset(), online_only=False)
+    return Product(rule, f"#{product}", None)
+
+
+def _miss(parts: Parts, code: str, signed: qr.VoucherQr | None, clerk: str) -> Refusal:
+    """Charge, journal, then answer (decision 13)."""
+    estimate = parts.clock.estimate()
+    stamp = parts.stamp(estimate, clerk)
+    credential = "qr" if signed is not None else "code"
+    with parts.journal.transaction() as connection:
+        lock = parts.guesses.charge(connection, code, estimate.now)
+        refused: dict[str, object] = {
+            "reason": str(Reason.UNKNOWN_OR_WRONG),
+            "credential": credential,
+            "voucher": None,
+        }
+        parts.journal.append(connection, Kind.REFUSED, refused, stamp)
+        if lock is not None:
+            locked: dict[str, object] = {"terminal": lock.terminal}
+            parts.journal.append(connection, Kind.LOCKED, locked, stamp)
+    parts.clock.journalled(estimate.now)
+    return Refusal(Reason.UNKNOWN_OR_WRONG)
+
+
+def _handle() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def new_id(parts: Parts) -> str:
+    """A fresh UUIDv7 for requests and claims."""
+    return uuid7(parts.clock.read().wall_ms, secrets.token_bytes(10))

@@ -1,0 +1,138 @@
+"""What the use cases work with: the collaborators of one open terminal.
+
+Responsible for: naming them in one value, and the facts that several use cases derive from them.
+Not responsible for: opening or closing them (`terminal.assembly`). Invariant: everything in here
+is used by one thread at a time; the counter serialises.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from terminal.clock import Estimate, EstimatedClock
+from terminal.datadir import DataDir
+from terminal.errors import OutOfService
+from terminal.guesses import Guesses
+from terminal.identity import Identity
+from terminal.journal import Journal, Stamp
+from terminal.replica import Replica
+from terminal.witness import Witness
+from vouchers import times
+from vouchers.policy import Policy, offline_limits
+from vouchers.rules import Moment, Posture
+from vouchers.sealed import Record
+from vouchers.standing import OwnUse, Standing
+
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Central's answer to a claim: granted until `until_mono_ms` of this boot, or refused."""
+
+    claim: str
+    granted: bool
+    until_mono_ms: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRow:
+    """A row that central found: the sealed record and where its voucher stands."""
+
+    record: bytes
+    standing: Standing
+    reflects_epoch: int
+    reflects_seq: int
+
+
+class Online(Protocol):
+    """Central, asked within a budget. None is no answer in time; nothing is ever raised."""
+
+    def claim(self, claim: str, row_key: bytes, record: Record, shares: int) -> Claimed | None:
+        """Ask for the right to redeem (design, section 7, Claims)."""
+        ...
+
+    def look_up(self, row_key: bytes) -> FoundRow | None:
+        """Ask for a row that the replica does not hold."""
+        ...
+
+
+@dataclass(slots=True)
+class Parts:
+    """One open terminal."""
+
+    data: DataDir
+    identity: Identity
+    journal: Journal
+    replica: Replica
+    clock: EstimatedClock
+    witness: Witness
+    guesses: Guesses
+    server_keys: dict[int, Ed25519PublicKey]
+    policy: Policy
+    url_parameters: tuple[str, ...]
+    min_free_mb: int = 0
+    online: Online | None = None
+
+    def moment(self, estimate: Estimate) -> Moment:
+        """When and where, for the rules."""
+        return Moment(
+            now=estimate.now,
+            floor=estimate.floor,
+            weekday=times.weekday(estimate.now, self.identity.zone),
+            suspect=estimate.suspect,
+            outlet=self.identity.outlet,
+        )
+
+    def stamp(self, estimate: Estimate, clerk: str) -> Stamp:
+        """When and by whom, for the journal."""
+        return Stamp(
+            at=estimate.now,
+            boot=estimate.reading.boot,
+            mono_ms=estimate.reading.mono_ms,
+            clock="suspect" if estimate.suspect else "ok",
+            clerk=clerk,
+        )
+
+    def own_uses(self, voucher: str, reflects_epoch: int, reflects_seq: int) -> list[OwnUse]:
+        """This terminal's entries on a voucher that central's state does not include."""
+        rows = self.journal.connection.execute(
+            "SELECT generation, shares, after FROM own_use u WHERE voucher = ? AND ("
+            " epoch > ? OR (epoch = ? AND seq > ?) OR (epoch < ? AND seq > coalesce("
+            " (SELECT max(up_to) FROM ack WHERE ack.epoch = u.epoch), 0)))"
+            " ORDER BY epoch, seq",
+            (voucher, reflects_epoch, reflects_epoch, reflects_seq, reflects_epoch),
+        )
+        return [OwnUse(*row) for row in rows]
+
+    def posture(self) -> Posture:
+        """How far this terminal has gone without central since the last acknowledgement."""
+        epoch, seq = self.journal.watermark("acknowledged")
+        row = self.journal.connection.execute(
+            "SELECT coalesce(sum(home), 0), coalesce(sum(1 - home), 0),"
+            " coalesce(sum(amount_fen), 0) FROM lone_use WHERE (epoch, seq) > (?, ?)",
+            (epoch, seq),
+        ).fetchone()
+        assert row is not None
+        fresh = self.replica.fresh_at()
+        return Posture(
+            limits=offline_limits(self.policy),
+            redemptions_home=row[0],
+            redemptions_away=row[1],
+            value_fen=row[2],
+            last_contact=max(fresh, int(self.journal.meta("last_contact") or 0)),
+            replica_at=fresh,
+            home_rights=self.policy.offline.tills == "shared_risk",
+            override_until=int(self.journal.meta("override_until") or 0),
+        )
+
+    def ensure_space(self) -> None:
+        """Refuse before a redemption rather than fail inside it. Raises OutOfService."""
+        free = self.data.free_bytes() // _MB
+        if free < self.min_free_mb:
+            raise OutOfService(
+                f"the disk is almost full ({free} MB left): free some space, then try again."
+                " Nothing was booked"
+            )
