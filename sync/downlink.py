@@ -15,7 +15,7 @@ from sync.errors import Garbled, SyncError
 from sync.feed import FeedPage
 from sync.limits import FEED_ITEMS_MAX
 from sync.ports import Ports
-from sync.receiver import Follow, Pause, Receiving, TakeSnapshot
+from sync.receiver import Pause, Receiving, TakeSnapshot
 
 IDLE_PAUSE_MS: Final = 5_000
 """Between polls of a central that does not hold them open."""
@@ -63,14 +63,12 @@ class Downlink:
             now_ms=clock.monotonic_ms(),
         )
         try:
-            match todo:
-                case Pause(wait_ms):
-                    return wait_ms
-                case TakeSnapshot():
-                    self._take_snapshot()
-                    return None
-                case Follow():
-                    return self._follow(wait_s)
+            if isinstance(todo, Pause):
+                return todo.wait_ms
+            if isinstance(todo, TakeSnapshot):
+                self._take_snapshot()
+                return None
+            return self._follow(wait_s)
         except SyncError as error:
             return self._failed(error)
         except (OSError, ValueError) as error:

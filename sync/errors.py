@@ -5,11 +5,11 @@
     │   ├── Unreachable  no connection, or it broke before the answer was whole
     │   ├── Slow         the time allowed ran out
     │   └── Garbled      an answer that is not of this protocol, or not signed by who it should be
-    ├── Refused          central said no, with a problem; `reason` is its machine name
-    │   └── Busy         it said: not now (429 or 503), see `retry_after_s`
-    └── Fenced           this stream is stopped until a person acts: fork, clone, rollback, revoked
+    └── Refused          central said no, with a problem; `reason` is its machine name
+        └── Busy         it said: not now (429 or 503), see `retry_after_s`
 
-A refusal about a voucher is a value, not one of these. `str()` is an English sentence.
+A refusal about a voucher is a value, not one of these, and so is a stream that must stop
+(`sender.Fence`). `str()` is an English sentence.
 """
 
 from typing import Literal
@@ -56,12 +56,3 @@ class Refused(SyncError):
 
 class Busy(Refused):
     """Central wants to be asked again later."""
-
-
-class Fenced(SyncError):
-    """This stream is stopped; `trouble` says why, `detail` is for the person who acts."""
-
-    def __init__(self, trouble: Trouble, detail: str) -> None:
-        super().__init__(f"{trouble}: {detail}")
-        self.trouble: Trouble = trouble
-        self.detail = detail

@@ -1,10 +1,14 @@
 """Pairing codes survive people, and pin one central."""
 
+from dataclasses import dataclass
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync import pairing
-from vouchers.ids import b64u
+from sync.errors import Refused
+from sync.messages import ServerKey, decode_enrolment_request, encode
+from vouchers.ids import b64u, unb64u
 
 CENTRAL = bytes(range(32))
 CODE = pairing.compose(bytes([0, 31, 32, 63, 9, 10, 11, 255, 128, 7]), CENTRAL)
@@ -58,3 +62,26 @@ def test_the_proof_covers_code_and_both_keys():
     assert not pairing.is_proof(proof, CODE.text, **(keys | {"sign_public": SEAL_PUBLIC}))
     assert not pairing.is_proof("not base64!", CODE.text, **keys)
     assert not pairing.is_proof(b64u(bytes(64)), CODE.text, **keys)
+
+
+def test_the_request_proves_itself():
+    """What a terminal sends passes central's check."""
+    sent = decode_enrolment_request(encode(pairing.request(CODE, SIGN, seal_public=SEAL_PUBLIC)))
+    keys = {"sign_public": unb64u(sent.sign_key), "seal_public": unb64u(sent.seal_key)}
+    assert keys == {"sign_public": SIGN_PUBLIC, "seal_public": SEAL_PUBLIC}
+    assert pairing.is_proof(sent.proof, sent.code, **keys)
+
+
+def test_an_answer_from_another_central_is_refused():
+    """The first server key must be the one that the code pins."""
+    ours, other = ServerKey(kid=1, key=b64u(CENTRAL)), ServerKey(kid=2, key=b64u(bytes(32)))
+    pairing.check(CODE, Answer((ours, other)))
+    with pytest.raises(Refused, match="wrong_central"):
+        pairing.check(CODE, Answer((other, ours)))
+
+
+@dataclass
+class Answer:
+    """The part of an enrolment that is checked."""
+
+    server_keys: tuple

@@ -233,6 +233,16 @@ def test_nobody_is_there(connect):
         central.claim(CLAIM, budget_ms=1_000)
 
 
+def test_a_bug_is_not_an_outage(connect):
+    """An error of our own comes out as it is."""
+
+    def broken():
+        raise RuntimeError("bug")
+
+    with ScriptedServer() as server, pytest.raises(RuntimeError, match="bug"):
+        connect(server.url, now_ms=broken).manifest()
+
+
 def test_a_slow_central(connect):
     """No answer within the time allowed is Slow, not an error of another kind."""
     with ScriptedServer(raw=lambda handler: server.released.wait(5)) as server:
@@ -327,6 +337,7 @@ def test_a_central_that_never_believes(connect):
         ("ftp://central.example", True, False),
         ("central.example", False, False),
         ("http://[", False, False),
+        ("https://central.example:port", False, False),
         ("", False, False),
     ],
 )
