@@ -8,6 +8,7 @@ body holds a code, last four digits, phone, ID number or free text.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
@@ -21,7 +22,9 @@ from vouchers import canonical, ids, times
 ENTRY_VERSION: Final = 1
 _ENTRY_DOMAIN: Final = b"hexiao-entry-v1"
 _ENROL_DOMAIN: Final = b"hexiao-enrol-v1"
-HASH_CHARS: Final = 64
+_HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_CLOCKS: Final = ("ok", "suspect")
+_AUTHS: Final = ("none", "pin", "os")
 
 
 class EntryError(ValueError):
@@ -220,7 +223,8 @@ def read_entry(body: str) -> Entry:
         raw = canonical.decode_object(body)
     except ValueError as error:
         raise EntryError(f"the body is {error}") from error
-    if raw.get("v") != ENTRY_VERSION:
+    version = raw.get("v")
+    if type(version) is not int or version != ENTRY_VERSION:
         raise EntryError("the body is of a version this program does not read")
     data, totals = raw.get("data"), raw.get("totals")
     if not isinstance(data, dict) or not isinstance(totals, dict):
@@ -228,16 +232,16 @@ def read_entry(body: str) -> Entry:
     shift = raw.get("shift")
     return Entry(
         merchant=whole(raw, "merchant"),
-        posid=word(raw, "posid"),
-        epoch=whole(raw, "epoch"),
-        seq=whole(raw, "seq"),
-        prev=word(raw, "prev"),
+        posid=_posid(raw),
+        epoch=_positive(raw, "epoch"),
+        seq=_positive(raw, "seq"),
+        prev=_hash(raw, "prev"),
         at=_moment(raw),
         boot=word(raw, "boot"),
         mono_ms=whole(raw, "mono_ms"),
-        clock=word(raw, "clock"),
+        clock=_one_of(raw, "clock", _CLOCKS),
         clerk=word(raw, "clerk"),
-        auth=word(raw, "auth"),
+        auth=_one_of(raw, "auth", _AUTHS),
         shift=None if shift is None else word(raw, "shift"),
         kind=_kind(raw),
         data=data,
@@ -334,6 +338,20 @@ def _one_of(values: Mapping[str, object], name: str, allowed: tuple[str, ...]) -
     value = word(values, name)
     if value not in allowed:
         raise EntryError(f"{name} must be one of {', '.join(allowed)}")
+    return value
+
+
+def _posid(values: Mapping[str, object]) -> str:
+    value = word(values, "posid")
+    if not ids.is_posid(value):
+        raise EntryError("posid must be 1 to 32 letters and digits")
+    return value
+
+
+def _hash(values: Mapping[str, object], name: str) -> str:
+    value = word(values, name)
+    if not _HASH.fullmatch(value):
+        raise EntryError(f"{name} must be a lower-case hex hash")
     return value
 
 
