@@ -33,7 +33,7 @@ class Interpreter:
         self.paper = paper
         self.four_bytes = charset == "gb18030"
         self._answers = answers
-        self.asb_on = False
+        self.asb_on = self.asb_asked = False
         self.lines = 0
         """Lines printed in all; the machine takes their time from it."""
         self.replies = bytearray()
@@ -194,7 +194,7 @@ class Interpreter:
         if name == 0x21:
             self._wider, self._taller = (value >> 4 & 7) + 1, (value & 7) + 1
         elif name == 0x61:
-            self.asb_on = bool(value & 0x0F) and "asb" in self._answers
+            self.asb_on = self.asb_asked = bool(value & 0x0F) and "asb" in self._answers
         elif name == 0x72 and "gs_r" in self._answers:
             self.replies.append(0)
         elif name == 0x49 and "gs_i" in self._answers:

@@ -253,7 +253,9 @@ class Machine:
     # Status
 
     def _tell_changes(self) -> None:
-        """Automatic status: at once when it is switched on, and at every change."""
+        """Automatic status: at once whenever it is asked for, and at every change."""
+        if self.interpreter.asb_asked:
+            self.interpreter.asb_asked, self._asb_told = False, b""
         if not self.interpreter.asb_on:
             self._asb_told = b""
         elif (status := self.auto_status()) != self._asb_told:

@@ -239,7 +239,8 @@ class Engine:
         """Time passed."""
         self._watch.tick(now_ms)
         stopped = self._watch.condition.blocked or self._watch.silent
-        self._handshake.tick(now_ms, stopped=stopped)
+        if self._handshake.tick(now_ms, stopped=stopped):
+            self._greet()
         self._expire(now_ms)
         self._check_deadline(now_ms)
         self._check_stall(now_ms)
@@ -328,14 +329,12 @@ class Engine:
         self._tell_status(now_ms)
 
     def _fill(self, window: Window, now_ms: int) -> None:
-        if self._watch.silent:
-            return  # the deadline runs: a printer that lost its power will not go on by itself
-        if self._watch.condition.blocked:
+        if self._watch.condition.blocked and not self._watch.silent:
             window.hold()
             return
         if window.due_ms is None:
-            window.allow(now_ms)
-        while (block := window.next_block()) is not None:
+            window.allow(now_ms)  # also for a silent one: without power it will not go on
+        while not self._watch.silent and (block := window.next_block()) is not None:
             self._out.put(block, Kind.BLOCK)
 
     def _tell_status(self, now_ms: int) -> None:

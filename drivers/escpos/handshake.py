@@ -15,6 +15,7 @@ from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.reply import Answer, Barrier, Printed
 
 ANSWER_MS = 2_000
+TRIES = 3  # a dip of the power may have swallowed the question
 
 
 class Handshake:
@@ -22,9 +23,12 @@ class Handshake:
 
     def __init__(self, profile: PrinterProfile, ids: Iterator[bytes]) -> None:
         self._best = profile.confirm
+        self._mute = not profile.status
+        self._end = encode.ASB_ON if "asb" in profile.status else b""
         self._ids = ids
         self._identifier = b""
-        self._barrier_seen = False
+        self._barrier_seen = self._alive = self._unheard = False
+        self._tries = 0
         self.confirm = profile.confirm
         self.done = False
         self.fresh = False
@@ -34,12 +38,13 @@ class Handshake:
     def start(self) -> bytes:
         """Begin: the bytes to send. `asked` must be called when they have left."""
         self.confirm, self.due_ms, self._barrier_seen = self._best, None, False
+        self._alive, self._unheard = self._mute, False
         self.done, self.fresh = self._best == "none", True
         if self._best == "none":
             return b""
         self._identifier = next(self._ids)
         request = encode.ask_confirmation(self._identifier) if self._best == "gs_h" else b""
-        return request + encode.BARRIER
+        return request + encode.BARRIER + self._end
 
     def forget(self) -> None:
         """The link is gone: nothing is known."""
@@ -53,7 +58,8 @@ class Handshake:
             self.due_ms = now_ms + wire_ms + ANSWER_MS
 
     def heard(self, answer: Answer) -> bool:
-        """Whether the answer belongs here; other answers are somebody else's."""
+        """Whether the answer belongs here; any answer shows that the printer is alive."""
+        self._alive = self._alive or self.due_ms is not None
         if isinstance(answer, Printed) and answer.identifier == self._identifier:
             self._finish("gs_h")
             return True
@@ -64,14 +70,26 @@ class Handshake:
             return True
         return False
 
-    def tick(self, now_ms: int, *, stopped: bool) -> None:
-        """Time passed. A stopped or silent printer answers nothing in order: no conclusion."""
+    def tick(self, now_ms: int, *, stopped: bool) -> bool:
+        """Time passed; True when the question should be asked again.
+
+        A stopped or silent printer answers nothing in order, so it is asked anew afterwards: only
+        one that answers something else all the while is concluded not to know the question.
+        """
         if self.due_ms is None or now_ms < self.due_ms:
-            return
-        if stopped:
-            self.due_ms, self.fresh = now_ms + ANSWER_MS, False
-        else:
-            self._finish("gs_r" if self._barrier_seen else "none")
+            return False
+        if stopped or not self._alive:
+            self.due_ms, self.fresh, self._unheard = now_ms + ANSWER_MS, False, True
+            return False
+        if self._barrier_seen:
+            self._finish("gs_r")
+            return False
+        self._tries += not self._unheard
+        if self._unheard or self._tries < TRIES:
+            return True
+        self._finish("none")
+        return False
 
     def _finish(self, confirm: str) -> None:
         self.confirm, self.done, self.fresh, self.due_ms = confirm, True, False, None
+        self._tries = 0
