@@ -166,11 +166,11 @@ def _verified(message: Message, key_of: Callable[[str], bytes | None]) -> Verify
     names = {name.lower() for name in message.headers}
     if not {"signature", "signature-input"} <= names:
         raise SignatureError("unsigned", "the request carries no signature")
-    required = (*_COVERED, "content-digest") if message.body else _COVERED
     try:
+        # With `body` given the library requires the digest to be covered wherever there is one.
         results = _Verifier(
             signature_algorithm=algorithms.ED25519, key_resolver=_TheirKeys(key_of)
-        ).verify(message, max_age=None, require_components=required, body=message.body)
+        ).verify(message, max_age=None, require_components=_COVERED, body=message.body)
     except HTTPMessageSignaturesException as error:
         if isinstance(error.__cause__, _UnknownKeyError):
             raise SignatureError("unknown_key", str(error.__cause__)) from error

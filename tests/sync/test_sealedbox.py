@@ -1,7 +1,11 @@
 """A sealed box opens with its key and with nothing else."""
 
+import hashlib
+import hmac
+
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from sync.sealedbox import BoxError, open_box, seal
 
@@ -44,3 +48,15 @@ def test_a_key_that_is_no_key(public):
     """Sealing to a point of low order or to half a key is refused."""
     with pytest.raises(BoxError):
         seal(b"secret", public, one_time=ONE_TIME)
+
+
+def test_a_box_is_what_its_description_says():
+    """Opened by hand: HKDF (RFC 5869) over the shared secret, salted with both public keys."""
+    box = seal(b"secret", PUBLIC, one_time=ONE_TIME)
+    sender = X25519PrivateKey.from_private_bytes(ONE_TIME).public_key().public_bytes_raw()
+    assert box[:32] == sender
+    mine = X25519PrivateKey.from_private_bytes(PRIVATE)
+    shared = mine.exchange(X25519PublicKey.from_public_bytes(sender))
+    extracted = hmac.digest(sender + PUBLIC, shared, hashlib.sha256)
+    key = hmac.digest(extracted, b"hexiao-sealedbox-v1" + b"\x01", hashlib.sha256)
+    assert ChaCha20Poly1305(key).decrypt(bytes(12), box[32:], None) == b"secret"
