@@ -5,6 +5,7 @@ Not responsible for: opening or closing them (`terminal.assembly`). Invariant: e
 is used by one thread at a time; the counter serialises.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,10 +27,14 @@ from vouchers.standing import OwnUse, Standing
 
 _MB = 1024 * 1024
 
+FENCE = "fenced"
+"""Where the journal remembers that an epoch was stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Central's answer to a claim: granted until `until_mono_ms` of this boot, or refused."""
+    """What came of a claim: granted until `until_mono_ms` of this boot, refused with a machine
+    reason, or, with an empty reason, no answer within the budget."""
 
     claim: str
     granted: bool
@@ -128,7 +133,7 @@ class Parts:
             override_until=int(self.journal.meta("override_until") or 0),
         )
 
-    def ensure_space(self) -> None:
+    def ensure_fit(self) -> None:
         """Refuse before a redemption rather than fail inside it. Raises OutOfService."""
         free = self.data.free_bytes() // _MB
         if free < self.min_free_mb:
@@ -136,3 +141,17 @@ class Parts:
                 f"the disk is almost full ({free} MB left): free some space, then try again."
                 " Nothing was booked"
             )
+        trouble = self.fence()
+        if trouble is not None:
+            raise OutOfService(
+                f"central and this journal disagree ({trouble}): nothing can be redeemed here."
+                " Ask head office for a pairing code and run `hexiao enrol URL CODE`"
+            )
+
+    def fence(self) -> str | None:
+        """Why the current epoch may redeem no more, if so (design, section 7, fork)."""
+        text = self.journal.meta(FENCE)
+        if text is None:
+            return None
+        fence = json.loads(text)
+        return str(fence["trouble"]) if fence["epoch"] == self.identity.epoch else None

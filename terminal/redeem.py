@@ -19,7 +19,7 @@ from terminal.outcomes import Place, Redeemed, View
 from terminal.parts import Claimed, Parts
 from vouchers import codes, entries, rules, sealed
 from vouchers.entries import Entry, Kind, Redemption
-from vouchers.reasons import Reason, Refusal
+from vouchers.reasons import Refusal, known_reason
 from vouchers.rules import Accepted, Case
 from vouchers.sealed import Record, SealKey
 
@@ -77,7 +77,6 @@ def case_of(
 ) -> Case:
     """The question for the rules."""
     granted = claim is not None and claim.granted and _in_time(parts, claim)
-    refused = claim is not None and not claim.granted
     return Case(
         record=opened.record,
         standing=standing_of(parts, opened),
@@ -86,7 +85,7 @@ def case_of(
         evidence=opened.evidence,
         count=count,
         claimed=granted,
-        claim_refusal=Reason(claim.reason) if refused and claim is not None else None,
+        claim_refusal=None if claim is None else known_reason(claim.reason),
         posture=parts.posture(),
     )
 
@@ -113,7 +112,7 @@ def redeem(
     if isinstance(decision, Refusal):
         _journal_refusal(parts, opened, decision, order.clerk)
         return _named(parts, decision)
-    parts.ensure_space()
+    parts.ensure_fit()
     stored, redemption, code = _commit(parts, opened, order, case, decision, successor)
     return _redeemed(parts, stored, redemption, code, opened.product.name)
 
@@ -140,10 +139,9 @@ def _decide(case: Case, claim: Claimed | None) -> Accepted | Refusal:
     decision = rules.decide(case)
     if isinstance(decision, Refusal):
         return decision
-    if claim is not None and not claim.granted:
-        # Central knows more than the replica: its word stands.
-        return Refusal(Reason(claim.reason))
-    return decision
+    refused = None if claim is None else known_reason(claim.reason)
+    # Central knows more than the replica: its word stands.
+    return decision if refused is None else Refusal(refused)
 
 
 def _commit(

@@ -49,6 +49,8 @@ class Replica:
     def __init__(self, path: Path, key: bytes, posid: str) -> None:
         self._path, self._key, self._posid = path, key, posid
         self._connection: apsw.Connection | None = None
+        self.damaged = False
+        """Set when reading failed: the file is to be replaced by a new snapshot."""
 
     def close(self) -> None:
         """Let go of the file, so that another can take its place."""
@@ -142,6 +144,7 @@ class Replica:
             return work(self._open())
         except apsw.Error as error:
             self.close()
+            self.damaged = True
             raise OutOfService(
                 f"the voucher list is damaged ({error}); it is downloaded again when the network is"
                 " there. Already booked redemptions are safe"
@@ -153,5 +156,12 @@ class Replica:
                 raise OutOfService(
                     "this terminal has no voucher list yet: connect it to the network once"
                 )
-            self._connection = database.open_replica(self._path, self._key)
+            self._connection = self._opened()
         return self._connection
+
+    def _opened(self) -> apsw.Connection:
+        try:
+            return database.open_replica(self._path, self._key)
+        except OutOfService:
+            self.damaged = True
+            raise

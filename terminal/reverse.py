@@ -52,7 +52,7 @@ def reverse(parts: Parts, undo: Undo) -> Reversed | Refusal:
     if refusal is not None:
         return refusal
     assert original is not None
-    parts.ensure_space()
+    parts.ensure_fit()
     return _commit(parts, undo, original)
 
 

@@ -109,6 +109,15 @@ def next_queued(connection: apsw.Connection) -> Job | None:
     )
 
 
+def by_id(connection: apsw.Connection, job: int) -> Job:
+    """One job; it must exist."""
+    found = _job(
+        connection.execute(f"SELECT {_COLUMNS} FROM print_job WHERE id = ?", (job,)).fetchone()
+    )
+    assert found is not None, f"no print job {job}"
+    return found
+
+
 def in_state(connection: apsw.Connection, state: str) -> list[Job]:
     """All jobs in a state, oldest first."""
     rows = connection.execute(

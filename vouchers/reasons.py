@@ -56,3 +56,11 @@ class Refusal:
 
     reason: Reason
     detail: Mapping[str, object] = field(default_factory=dict)
+
+
+def known_reason(text: str | None) -> Reason | None:
+    """The reason of that machine name, None for one that this program does not know."""
+    try:
+        return Reason(text) if text is not None else None
+    except ValueError:
+        return None

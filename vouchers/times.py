@@ -21,7 +21,8 @@ _FORM: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 def format_utc(ms: int) -> str:
     """Write milliseconds UTC as `2024-07-31T16:00:00.000Z`."""
     moment = _EPOCH + ms * _MILLISECOND
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    # Not strftime: its %Y drops the leading zeros of a year before 1000 on some systems.
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def parse_utc(text: str) -> int:

@@ -1,0 +1,136 @@
+"""The print follower: jobs from the journal to paper, and what became of them back.
+
+Responsible for: handing queued jobs to the printer one at a time, recording `printing` durably
+before the first byte, recording the outcome, and not spitting out a backlog after an outage.
+Not responsible for: the printer's protocol (`drivers`), wording (`slips`), or redeeming; a slip
+that fails never undoes a redemption. Invariants: a job is handed over once; a job of unknown fate
+waits for a person.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from drivers.escpos.engine import JobState
+from drivers.escpos.printer import Outlook, Printer
+from drivers.escpos.profile import PrinterProfile
+from drivers.escpos.status import PrinterStatus
+from terminal import history, slip_jobs, slips
+from terminal.counter import ShopCounter
+from terminal.errors import TerminalError
+from terminal.parts import Parts
+from terminal.slip_jobs import Job
+from terminal.slips import SlipStyle
+from vouchers.entries import Kind
+from vouchers.times import MINUTE_MS
+
+_LOOK_S: Final = 5.0
+"""How often the queue is looked at without being woken."""
+
+_FINAL: Final = frozenset(
+    {JobState.PRINTED, JobState.UNCONFIRMED, JobState.UNKNOWN, JobState.FAILED, JobState.ABANDONED}
+)
+
+
+class PrintWorker:
+    """One printer and the thread that feeds it from the journal."""
+
+    def __init__(
+        self,
+        counter: ShopCounter,
+        port: str,
+        profile: PrinterProfile,
+        *,
+        style: SlipStyle,
+        backlog_minutes: int,
+    ) -> None:
+        self._counter = counter
+        self._style = style
+        self._backlog_ms = backlog_minutes * MINUTE_MS
+        outlook = Outlook(on_job=self._told)
+        self._printer = Printer(port, profile, journal=self, outlook=outlook)
+        self._stopping, self._wake = threading.Event(), threading.Event()
+        self._handed: int | None = None
+        self._thread = threading.Thread(target=self._run, name="print jobs", daemon=True)
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after a job's state changed, from the worker's thread."""
+
+    @property
+    def status(self) -> PrinterStatus:
+        """The printer in one word."""
+        return self._printer.status
+
+    def start(self) -> None:
+        """Open the printer and follow the journal."""
+        self._printer.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a job under way becomes a question for the next start."""
+        self._stopping.set()
+        self._wake.set()
+        self._printer.stop()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2.0)
+
+    def wake(self) -> None:
+        """There may be a new job."""
+        self._wake.set()
+
+    def printing(self, job_id: str) -> None:
+        """The first byte is about to leave (drivers' journal port): make that durable first."""
+        self._record(int(job_id), "printing", "")
+
+    def _told(self, job_id: str, state: JobState, detail: str) -> None:
+        if state not in _FINAL:
+            return
+        try:
+            self._record(int(job_id), str(state), detail)
+        finally:
+            self._handed = None
+            self._wake.set()
+            self.on_change()
+
+    def _record(self, job: int, state: str, detail: str) -> None:
+        def write(parts: Parts) -> None:
+            estimate = parts.clock.estimate()
+            with parts.journal.transaction() as connection:
+                slip_jobs.set_state(connection, job, state, estimate.now, detail)
+                if state == "unknown":
+                    known = slip_jobs.by_id(connection, job)
+                    data: dict[str, object] = {"serial": known.serial, "copy": known.copy}
+                    stamp = parts.stamp(estimate, self._counter.clerk)
+                    parts.journal.append(connection, Kind.PRINTED_UNKNOWN, data, stamp)
+
+        self._counter.exclusive(write)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            with suppress(TerminalError):  # the journal is out; the job is still queued
+                self._hand_next()
+            self._wake.wait(_LOOK_S)
+
+    def _hand_next(self) -> None:
+        if self._handed is not None:
+            return
+        job = self._counter.exclusive(self._next)
+        if job is not None:
+            self._handed = job.job
+            style = self._style
+            self._printer.submit(str(job.job), slips.compose(job.facts, job.code, job.copy, style))
+
+    def _next(self, parts: Parts) -> Job | None:
+        """The next job that is not stale; the stale ones stay in the history for a reprint."""
+        now = parts.clock.estimate().now
+        stale = 0
+        job = slip_jobs.next_queued(parts.journal.connection)
+        while job is not None and now - job.created_at > self._backlog_ms:
+            with parts.journal.transaction() as connection:
+                slip_jobs.set_state(connection, job.job, "abandoned", now, "backlog")
+            stale += 1
+            job = slip_jobs.next_queued(parts.journal.connection)
+        if stale:
+            history.note(parts, "print_backlog", None, {"count": stale})
+        return job

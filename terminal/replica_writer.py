@@ -1,0 +1,248 @@
+"""Filling the replica: feed pages and whole snapshots.
+
+Responsible for: applying items by version with the cursor in one transaction, and putting a
+verified snapshot, encrypted, in place of the old file (storage decisions D4, D5). Not responsible
+for: fetching or verifying what central sent (`sync`). Invariants: the journal is never written
+here; a page is applied whole or not; until a snapshot is encrypted, checked and durable the old
+file serves.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import assert_never
+
+import apsw
+import msgspec
+
+from sync import feed
+from sync.feed import FeedPage
+from sync.messages import Manifest
+from sync.replica_schema import REPLICA_SCHEMA
+from terminal import database, keys
+from terminal.errors import OutOfService
+from vouchers import times
+from vouchers.ids import unb64u
+
+
+class ReplicaWriter:
+    """The one writing connection; it belongs to the thread that pulls."""
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        self._path, self._key = path, key
+        self._connection: apsw.Connection | None = None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def readable(self) -> bool:
+        """Whether there is a replica of this version that opens."""
+        if not self._path.exists():
+            return False
+        try:
+            row = self._open().execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        except (apsw.Error, OutOfService):
+            self.close()
+            return False
+        return row is not None and row[0] == str(REPLICA_SCHEMA)
+
+    def buckets(self) -> list[int]:
+        """The catalogue first, then every bucket that a product names."""
+        rows = self._open().execute("SELECT DISTINCT bucket FROM product WHERE bucket != 0")
+        return [0, *sorted(int(str(row[0])) for row in rows)]
+
+    def cursor(self, bucket: int) -> str:
+        """Where a bucket stands; `0` before its first page."""
+        row = (
+            self._open().execute("SELECT cursor FROM cursor WHERE bucket = ?", (bucket,)).fetchone()
+        )
+        return "0" if row is None else str(row[0])
+
+    def apply(self, bucket: int, page: FeedPage) -> bool:
+        """Apply a page and its cursor in one transaction; True when the policy changed."""
+        connection = self._open()
+        with connection:
+            for item in page.items:
+                _apply(connection, item, page.reflects)
+            connection.execute(
+                "INSERT INTO cursor VALUES (?, ?)"
+                " ON CONFLICT (bucket) DO UPDATE SET cursor = excluded.cursor",
+                (bucket, page.cursor),
+            )
+            if page.sealed_through is not None:
+                _set_meta(connection, "sealed_through", page.sealed_through)
+        return any(isinstance(item, feed.PolicyPut) for item in page.items)
+
+    def confirm(self, at_ms: int) -> None:
+        """Everything central had was applied at this moment."""
+        _set_meta(self._open(), "fresh_at", times.format_utc(at_ms))
+
+    def install(
+        self, snapshot: Path, manifest: Manifest, swap: Callable[[Callable[[], None]], None]
+    ) -> None:
+        """Encrypt and check a verified snapshot, then let `swap` run the replacing.
+
+        `swap` closes every reader around it. Raises ValueError or OSError; the old file then stays.
+        """
+        try:
+            self._prepare(snapshot, manifest)
+        except apsw.Error as error:
+            raise ValueError(f"the snapshot cannot be used: {error}") from error
+        self.close()
+
+        def replace() -> None:
+            for suffix in ("-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    self._path.with_name(self._path.name + suffix).unlink()
+            snapshot.replace(self._path)
+            keys.sync_directory(self._path.parent)
+
+        swap(replace)
+
+    def _prepare(self, snapshot: Path, manifest: Manifest) -> None:
+        connection = apsw.Connection(str(snapshot))
+        try:
+            connection.pragma("journal_mode", "DELETE")
+            if connection.pragma("quick_check") != "ok":
+                raise ValueError("the snapshot is damaged")
+            row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+            if row is None or row[0] != str(REPLICA_SCHEMA):
+                raise ValueError("the snapshot is of a version this terminal does not read")
+            with connection:
+                for bucket, cursor in manifest.cursor.items():
+                    connection.execute(
+                        "INSERT INTO cursor VALUES (?, ?)"
+                        " ON CONFLICT (bucket) DO UPDATE SET cursor = excluded.cursor",
+                        (int(bucket), cursor),
+                    )
+                _set_meta(connection, "sealed_through", manifest.sealed_through)
+            connection.pragma("cipher", "chacha20")
+            connection.pragma("rekey", f"raw:{self._key.hex()}")
+        finally:
+            connection.close()
+        snapshot.chmod(0o600)
+        descriptor = os.open(snapshot, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _open(self) -> apsw.Connection:
+        if self._connection is None:
+            self._connection = database.open_replica(self._path, self._key, writable=True)
+        return self._connection
+
+
+def _set_meta(connection: apsw.Connection, key: str, value: str) -> None:
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, value),
+    )
+
+
+def _apply(connection: apsw.Connection, item: feed.Item, reflects: feed.Reflects | None) -> None:
+    match item:
+        case feed.SealedPut() | feed.SealedGone():
+            _apply_sealed(connection, item)
+        case feed.StatePut() | feed.StateGone():
+            _apply_state(connection, item, reflects)
+        case feed.ProductPut() | feed.ProductGone() | feed.OutletPut() | feed.OutletGone():
+            _apply_catalogue(connection, item)
+        case feed.PolicyPut(policy=policy):
+            _set_meta(connection, "policy", msgspec.json.encode(policy).decode())
+        case feed.KeyPut(kid=kid, key=key):
+            _set_meta(connection, f"key:{kid}", key)
+        case feed.KeyGone(kid=kid):
+            connection.execute("DELETE FROM meta WHERE key = ?", (f"key:{kid}",))
+        case _:
+            assert_never(item)
+
+
+def _apply_sealed(connection: apsw.Connection, item: feed.SealedPut | feed.SealedGone) -> None:
+    if isinstance(item, feed.SealedGone):
+        connection.execute("DELETE FROM sealed WHERE k = ?", (unb64u(item.k),))
+        return
+    connection.execute(
+        "INSERT INTO sealed VALUES (?, ?, ?) ON CONFLICT (k) DO UPDATE SET"
+        " record = excluded.record, voucher = excluded.voucher",
+        (unb64u(item.k), unb64u(item.record), item.voucher),
+    )
+
+
+def _apply_state(
+    connection: apsw.Connection,
+    item: feed.StatePut | feed.StateGone,
+    reflects: feed.Reflects | None,
+) -> None:
+    if isinstance(item, feed.StateGone):
+        connection.execute(
+            "DELETE FROM state WHERE voucher = ? AND version <= ?", (item.voucher, item.version)
+        )
+        return
+    connection.execute(
+        "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (voucher) DO UPDATE SET version = excluded.version, state = excluded.state,"
+        " generation = excluded.generation, used = excluded.used,"
+        " valid_from = excluded.valid_from, valid_until = excluded.valid_until,"
+        " home = excluded.home, reflects_epoch = excluded.reflects_epoch,"
+        " reflects_seq = excluded.reflects_seq WHERE excluded.version >= state.version",
+        (
+            item.voucher,
+            item.version,
+            item.state,
+            item.generation,
+            item.used,
+            times.parse_utc(item.valid_from),
+            times.parse_utc(item.valid_until),
+            item.home,
+            None if reflects is None else reflects.epoch,
+            None if reflects is None else reflects.seq,
+        ),
+    )
+
+
+def _apply_catalogue(
+    connection: apsw.Connection,
+    item: feed.ProductPut | feed.ProductGone | feed.OutletPut | feed.OutletGone,
+) -> None:
+    match item:
+        case feed.ProductPut():
+            connection.execute(
+                "INSERT INTO product VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET version = excluded.version, name = excluded.name,"
+                " outlets = excluded.outlets, weekdays = excluded.weekdays,"
+                " online_only = excluded.online_only, bucket = excluded.bucket,"
+                " price_fen = excluded.price_fen, slip_text = excluded.slip_text"
+                " WHERE excluded.version >= product.version",
+                (
+                    item.id,
+                    item.version,
+                    item.name,
+                    json.dumps(item.outlets),
+                    json.dumps(item.weekdays),
+                    int(item.online_only),
+                    item.bucket,
+                    item.price_fen,
+                    item.slip_text,
+                ),
+            )
+        case feed.ProductGone():
+            connection.execute(
+                "DELETE FROM product WHERE id = ? AND version <= ?", (item.id, item.version)
+            )
+        case feed.OutletPut():
+            connection.execute(
+                "INSERT INTO outlet VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " version = excluded.version, name = excluded.name"
+                " WHERE excluded.version >= outlet.version",
+                (item.id, item.version, item.name),
+            )
+        case feed.OutletGone():
+            connection.execute(
+                "DELETE FROM outlet WHERE id = ? AND version <= ?", (item.id, item.version)
+            )

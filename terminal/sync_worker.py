@@ -1,0 +1,139 @@
+"""Synchronising in the background, and once on demand.
+
+Responsible for: two daemon threads that push and pull for as long as the terminal runs, waking
+them, and saying in one word how the network is. Not responsible for: the protocol or its pauses
+(`sync`). Invariants: a redemption never waits for these threads; each ends at once when told to;
+what the network does wrong is a word in the status line, never an exception at the counter.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from sync.downlink import Downlink
+from sync.errors import NoContact, Refused, Slow, SyncError
+from sync.ports import Ports
+from sync.run import Result, sync_once
+from sync.transport import HttpCentral
+from sync.uplink import Uplink
+from terminal.counter import ShopCounter
+from terminal.errors import TerminalError
+from terminal.replica_writer import ReplicaWriter
+from terminal.syncing import (
+    ClockOfTerminal,
+    HolderOfTerminal,
+    JournalOfTerminal,
+    OnlineCentral,
+    ReplicaOfTerminal,
+    connect,
+)
+
+POLL_S: Final = 25
+"""How long central may hold a poll open; well below what proxies cut."""
+
+_WAIT_MAX_S: Final = 60.0
+
+
+class SyncWorker:
+    """The followers that carry the journal to central and central's word to the replica."""
+
+    def __init__(
+        self,
+        counter: ShopCounter,
+        database_key: bytes,
+        *,
+        instance: str,
+        version: str,
+        insecure_http: bool = False,
+    ) -> None:
+        self._counter = counter
+        self._central: HttpCentral = connect(counter, insecure_http=insecure_http)
+        self._writer = ReplicaWriter(counter.parts.data.replica, database_key)
+        self._ports = Ports(
+            journal=JournalOfTerminal(counter),
+            replica=ReplicaOfTerminal(counter, self._writer),
+            clock=ClockOfTerminal(counter),
+            holder=HolderOfTerminal(counter, instance=instance, version=version),
+            central=self._central,
+        )
+        self._uplink, self._downlink = Uplink(self._ports), Downlink(self._ports)
+        self._stopping = threading.Event()
+        self._wake_up, self._wake_down = threading.Event(), threading.Event()
+        self._pulling = threading.Lock()
+        self._contact = False
+        self._threads: list[threading.Thread] = []
+        counter.parts.online = OnlineCentral(self._central, counter.parts, self.believed_up)
+
+    def start(self) -> None:
+        """Start pushing and pulling."""
+        for name, loop in (("push", self._push), ("pull", self._pull)):
+            thread = threading.Thread(target=loop, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """End both threads; a request under way is cut."""
+        self._stopping.set()
+        self._wake_up.set()
+        self._wake_down.set()
+        self._central.close()
+        for thread in self._threads:
+            thread.join(timeout=2.0)
+        self._writer.close()
+
+    def wake(self) -> None:
+        """There is something new to push."""
+        self._wake_up.set()
+
+    def once(self) -> Result:
+        """One full round now, for `hexiao sync --once`."""
+        with self._pulling:
+            result = sync_once(self._ports)
+        self._contact = result.error is None
+        return result
+
+    def believed_up(self) -> bool:
+        """Whether central may be asked while the clerk waits: not after a failure."""
+        return self.network() in ("online", "slow") or not self._threads
+
+    def network(self) -> str:
+        """The network in one word (`outcomes.Status`)."""
+        error = self._uplink.error or self._downlink.error
+        if error is None:
+            return "online" if self._contact else "offline"
+        return _word(error)
+
+    @property
+    def fence(self) -> str | None:
+        """Why this terminal must stop, if central or its own disk say so."""
+        fence = self._uplink.fence
+        return None if fence is None else f"{fence.trouble}: {fence.detail}"
+
+    def _push(self) -> None:
+        self._loop(self._wake_up, self._uplink.step)
+
+    def _pull(self) -> None:
+        def step() -> int:
+            with self._pulling:
+                return self._downlink.step(POLL_S)
+
+        self._loop(self._wake_down, step)
+
+    def _loop(self, wake: threading.Event, step: Callable[[], int]) -> None:
+        while not self._stopping.is_set():
+            wake.clear()
+            try:
+                wait_ms = step()
+                self._contact = self._contact or self._uplink.error is None
+            except (TerminalError, OSError):
+                # The journal or the disk is out; the counter says so itself. Try again later.
+                wait_ms = 1_000
+            wake.wait(min(wait_ms / 1000, _WAIT_MAX_S))
+
+
+def _word(error: SyncError) -> str:
+    if isinstance(error, Slow):
+        return "slow"
+    if isinstance(error, NoContact):
+        return "offline"
+    return "refused" if isinstance(error, Refused) else "offline"

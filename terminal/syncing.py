@@ -1,0 +1,357 @@
+"""The terminal's side of synchronisation: its journal, replica and clock as ports of `sync`.
+
+Responsible for: handing `sync` what it needs under the counter's lock, keeping what it brings, and
+asking central within a budget while the clerk waits. Not responsible for: the protocol (`sync`),
+threads (`sync_worker`), or what an answer means for a voucher (`vouchers.rules`). Invariants: the
+lock is never held while the network is waited for; nothing acknowledged is deleted.
+"""
+
+import json
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace as with_changes
+from pathlib import Path
+from typing import Final
+
+from sync import messages, signing
+from sync.acks import Ack, ServerTime
+from sync.errors import SyncError
+from sync.feed import Checkpoint, FeedPage, StatePut
+from sync.ports import StreamHead
+from sync.sender import Fence, JournalLine
+from sync.transport import HttpCentral, Terms
+from terminal import history
+from terminal import identity as identities
+from terminal.counter import ShopCounter
+from terminal.parts import FENCE, Claimed, FoundRow, Parts
+from terminal.replica_writer import ReplicaWriter
+from vouchers import times
+from vouchers.ids import b64u, unb64u
+from vouchers.reasons import known_reason
+from vouchers.sealed import Record
+from vouchers.standing import Standing, VoucherState
+
+_FLOOR: Final = "floor"
+
+
+def connect(counter: ShopCounter, *, insecure_http: bool) -> HttpCentral:
+    """Central over HTTP, signed as this terminal. Raises ValueError for an unusable address."""
+    identity = counter.parts.identity
+    keyid = signing.key_id(identity.posid, identity.epoch)
+    terms = Terms(
+        url=identity.url,
+        now_ms=lambda: counter.exclusive(lambda parts: parts.clock.estimate().now),
+        monotonic_ms=lambda: counter.parts.clock.read().mono_ms,
+        nonce=fresh_nonce,
+        insecure_http=insecure_http,
+    )
+    return HttpCentral(terms, signing.Signer(keyid, identities.signer(identity).private))
+
+
+def fresh_nonce() -> str:
+    """16 random bytes in base64url."""
+    return b64u(secrets.token_bytes(16))
+
+
+class JournalOfTerminal:
+    """Implements `sync.ports.JournalPort`."""
+
+    def __init__(self, counter: ShopCounter) -> None:
+        self._counter = counter
+
+    @property
+    def posid(self) -> str:
+        """The device code."""
+        return self._counter.parts.identity.posid
+
+    def epochs(self) -> Sequence[int]:
+        """Epochs held here, oldest first."""
+        return self._counter.exclusive(lambda parts: parts.journal.epochs())
+
+    def head(self, epoch: int) -> StreamHead:
+        """The last entry of an epoch."""
+        found = self._counter.exclusive(lambda parts: parts.journal.head(epoch))
+        return StreamHead(found.epoch, found.seq, found.hash)
+
+    def hash_at(self, epoch: int, seq: int) -> str | None:
+        """The hash of an entry; the first `prev` at 0; None beyond the head."""
+
+        def find(parts: Parts) -> str | None:
+            if seq == 0:
+                return parts.journal.epoch_record(epoch)[2]
+            if seq > parts.journal.head(epoch).seq:
+                return None
+            return parts.journal.entry(epoch, seq).hash
+
+        return self._counter.exclusive(find)
+
+    def acknowledged(self, epoch: int) -> int:
+        """The highest sequence that central has signed for."""
+
+        def find(parts: Parts) -> int:
+            row = parts.journal.connection.execute(
+                "SELECT coalesce(max(up_to), 0) FROM ack WHERE epoch = ?", (epoch,)
+            ).fetchone()
+            assert row is not None
+            return int(str(row[0]))
+
+        return self._counter.exclusive(find)
+
+    def entries(self, epoch: int, *, after: int, limit: int) -> Sequence[JournalLine]:
+        """The next entries, in order."""
+        found = self._counter.exclusive(lambda parts: parts.journal.entries(epoch, after, limit))
+        return [JournalLine(s.seq, s.body, s.hash, b64u(s.sig)) for s in found]
+
+    def acknowledge(self, ack: Ack) -> None:
+        """Keep a verified acknowledgement; the watermark only moves forward."""
+
+        def keep(parts: Parts) -> None:
+            mark = parts.journal.watermark("acknowledged")
+            with parts.journal.transaction() as connection:
+                connection.execute(
+                    "INSERT OR REPLACE INTO ack VALUES (?, ?, ?, ?, ?)",
+                    (ack.epoch, ack.up_to, ack.signed.text, ack.signed.kid, unb64u(ack.signed.sig)),
+                )
+                connection.execute(
+                    "DELETE FROM ack WHERE epoch = ? AND up_to < ?", (ack.epoch, ack.up_to)
+                )
+                if (ack.epoch, ack.up_to) > mark:
+                    parts.journal.advance(connection, "acknowledged", ack.epoch, ack.up_to)
+
+        self._counter.exclusive(keep)
+
+    def store_verdicts(self, epoch: int, verdicts: Sequence[messages.Verdict]) -> None:
+        """Keep verdicts by serial; a later one replaces an earlier one."""
+        del epoch  # the serial names it
+        self._counter.exclusive(lambda parts: _store_verdicts(parts, verdicts, None))
+
+    def verdict_cursor(self) -> str:
+        """Where `GET /verdicts` goes on."""
+        return self._counter.exclusive(lambda parts: parts.journal.meta("verdict_cursor") or "")
+
+    def store_verdict_page(self, page: messages.VerdictsPage) -> None:
+        """Keep changed verdicts and the cursor together."""
+        self._counter.exclusive(lambda parts: _store_verdicts(parts, page.verdicts, page.cursor))
+
+
+def _store_verdicts(parts: Parts, verdicts: Sequence[messages.Verdict], cursor: str | None) -> None:
+    with parts.journal.transaction() as connection:
+        for verdict in verdicts:
+            connection.execute(
+                "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    verdict.serial,
+                    verdict.verdict,
+                    json.dumps(verdict.flags),
+                    verdict.excess,
+                    json.dumps(verdict.others),
+                    verdict.settled,
+                ),
+            )
+        if cursor is not None:
+            parts.journal.set_meta(connection, "verdict_cursor", cursor)
+
+
+class ReplicaOfTerminal:
+    """Implements `sync.ports.ReplicaPort`. One thread pulls; readers are under the lock."""
+
+    def __init__(self, counter: ShopCounter, writer: ReplicaWriter) -> None:
+        self._counter, self._writer = counter, writer
+
+    def buckets(self) -> Sequence[int]:
+        """The buckets to pull, the catalogue first."""
+        return self._writer.buckets()
+
+    def cursor(self, bucket: int) -> str:
+        """Where a bucket stands."""
+        return self._writer.cursor(bucket)
+
+    def is_empty(self) -> bool:
+        """True when a snapshot is needed: no file, or one that cannot be read."""
+        return self._counter.parts.replica.damaged or not self._writer.readable()
+
+    def apply_page(self, bucket: int, page: FeedPage) -> Checkpoint | None:
+        """Apply a page; a new policy holds from now on."""
+        if self._writer.apply(bucket, page):
+            self._counter.exclusive(_take_policy)
+        return None
+
+    def download_path(self, sha256: str) -> Path:
+        """Where a snapshot is written on its way."""
+        directory = self._counter.parts.data.root / "incoming"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        return directory / f"{sha256}.db"
+
+    def install_snapshot(self, path: Path, manifest: messages.Manifest) -> None:
+        """Put a verified snapshot in place; readers are closed only for the rename."""
+
+        def swap(replace: Callable[[], None]) -> None:
+            def under_lock(parts: Parts) -> None:
+                parts.replica.close()
+                replace()
+                parts.replica.damaged = False
+                _take_policy(parts)
+
+            self._counter.exclusive(under_lock)
+
+        self._writer.install(path, manifest, swap)
+
+    def pulled(self, at_ms: int) -> None:
+        """Everything central had was applied."""
+        self._writer.confirm(at_ms)
+
+    def age_s(self, now_ms: int) -> int | None:
+        """Seconds since central last confirmed the replica."""
+
+        def find(parts: Parts) -> int:
+            return parts.replica.fresh_at() if parts.replica.present else 0
+
+        fresh = self._counter.exclusive(find)
+        return max(0, now_ms - fresh) // 1000 if fresh else None
+
+
+def _take_policy(parts: Parts) -> None:
+    policy = parts.replica.policy()
+    if policy is not None and policy.version >= parts.policy.version:
+        parts.policy = policy
+        parts.guesses = with_changes(parts.guesses, limits=policy.guess)
+
+
+class ClockOfTerminal:
+    """Implements `sync.ports.ClockPort`."""
+
+    def __init__(self, counter: ShopCounter) -> None:
+        self._counter = counter
+
+    def now_ms(self) -> int:
+        """Estimated time."""
+        return self._counter.exclusive(lambda parts: parts.clock.estimate().now)
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds since boot."""
+        return self._counter.parts.clock.read().mono_ms
+
+    def random(self) -> float:
+        """For jitter."""
+        return random.random()
+
+    def nonce(self) -> str:
+        """A fresh nonce."""
+        return fresh_nonce()
+
+    def server_said(self, time: ServerTime, *, asked_ms: int, heard_ms: int) -> None:
+        """Anchor the estimate to central's signed time, as of when it was heard."""
+        del asked_ms  # half a round trip late is within what the rules tolerate
+
+        def anchor(parts: Parts) -> None:
+            reading = with_changes(parts.clock.read(), mono_ms=heard_ms)
+            kept = parts.clock.server_time(time.now, reading)
+            text = {"server_ms": kept.server_ms, "boot": kept.boot, "mono_ms": kept.mono_ms}
+            with parts.journal.transaction() as connection:
+                parts.journal.set_meta(connection, "anchor", json.dumps(text))
+                floor = max(time.now, int(parts.journal.meta(_FLOOR) or 0))
+                parts.journal.set_meta(connection, _FLOOR, str(floor))
+
+        self._counter.exclusive(anchor)
+
+
+class HolderOfTerminal:
+    """Implements `sync.ports.HolderPort` for one process that holds the data directory."""
+
+    def __init__(self, counter: ShopCounter, *, instance: str, version: str) -> None:
+        self._counter, self._instance, self._version = counter, instance, version
+
+    def hello(self, nonce: str) -> messages.HelloRequest:
+        """Who is speaking, and where its journal ends."""
+        head = self._counter.exclusive(lambda parts: parts.journal.head())
+        boot = self._counter.exclusive(lambda parts: int(parts.journal.meta("boots") or 0))
+        return messages.HelloRequest(
+            boot=boot,
+            instance=self._instance,
+            head=messages.SentHead(epoch=head.epoch, seq=head.seq, hash=head.hash),
+            nonce=nonce,
+            version=self._version,
+        )
+
+    def server_keys(self) -> dict[int, bytes]:
+        """Central's keys: those of the enrolment."""
+        return dict(self._counter.parts.identity.server_keys)
+
+    def directed(self, directives: Sequence[messages.Directive]) -> None:
+        """Show central's messages; snapshots are asked for by `sync` itself."""
+        for directive in directives:
+            if directive.do == "message":
+                self._note("message", {"text": directive.text})
+
+    def fenced(self, epoch: int, fence: Fence) -> None:
+        """Redeem no more under this epoch: a new enrolment opens the next."""
+
+        def stop(parts: Parts) -> None:
+            with parts.journal.transaction() as connection:
+                text = json.dumps({"epoch": epoch, "trouble": fence.trouble})
+                parts.journal.set_meta(connection, FENCE, text)
+
+        self._counter.exclusive(stop)
+        self._note("fenced", {"trouble": fence.trouble})
+
+    def _note(self, kind: str, detail: dict[str, object]) -> None:
+        self._counter.exclusive(lambda parts: history.note(parts, kind, None, detail))
+
+
+class OnlineCentral:
+    """Implements `terminal.parts.Online`: central asked while the clerk waits."""
+
+    def __init__(self, central: HttpCentral, parts: Parts, believed_up: Callable[[], bool]) -> None:
+        self._central, self._parts, self._believed_up = central, parts, believed_up
+
+    def claim(self, claim: str, row_key: bytes, record: Record, shares: int) -> Claimed | None:
+        """Ask for the right to redeem; None when central did not answer within the budget."""
+        if not self._believed_up() or shares < 1:
+            return None
+        request = messages.ClaimRequest(
+            claim=claim,
+            row_key=b64u(row_key),
+            voucher=record.voucher,
+            generation=record.generation,
+            shares=shares,
+        )
+        asked = self._parts.clock.read().mono_ms
+        try:
+            answer = self._central.claim(request, budget_ms=self._parts.policy.claim.budget_ms)
+        except SyncError:
+            return Claimed(claim, granted=False)
+        if answer.granted:
+            return Claimed(claim, granted=True, until_mono_ms=asked + answer.valid_s * 1000)
+        reason = known_reason(answer.reason)
+        return Claimed(claim, granted=False, reason="" if reason is None else str(reason))
+
+    def look_up(self, row_key: bytes) -> FoundRow | None:
+        """Ask for a row that the replica does not hold."""
+        if not self._believed_up():
+            return None
+        request = messages.LookupRequest(row_key=b64u(row_key))
+        try:
+            answer = self._central.look_up(request, budget_ms=self._parts.policy.lookup.budget_ms)
+        except SyncError:
+            return None
+        if answer is None:
+            return None
+        reflects = answer.reflects
+        return FoundRow(
+            unb64u(answer.record),
+            _standing(answer.state),
+            0 if reflects is None else reflects.epoch,
+            0 if reflects is None else reflects.seq,
+        )
+
+
+def _standing(state: StatePut) -> Standing:
+    return Standing(
+        VoucherState(state.state),
+        state.generation,
+        state.used,
+        times.parse_utc(state.valid_from),
+        times.parse_utc(state.valid_until),
+        state.home,
+    )
