@@ -18,10 +18,11 @@ Bytes = Generator[None, int, int]
 Program = Generator[None, int, None]
 ESC, FS, GS, DLE, LF = 0x1B, 0x1C, 0x1D, 0x10, 0x0A
 _ALIGN = {0: "left", 1: "center", 2: "right", 48: "left", 49: "center", 50: "right"}
+_COLUMN_DOTS = 12
 _ROW_DOTS = 24  # image rows that take the time of one line
 # Commands that only need their parameters eaten: how many bytes follow.
 _ESC_IGNORED = {0x20: 1, 0x21: 1, 0x33: 1, 0x32: 0, 0x4D: 1, 0x47: 1, 0x52: 1, 0x63: 2, 0x56: 1}
-_ESC_IGNORED |= {0x24: 2, 0x5C: 2, 0x7B: 1, 0x44: 1, 0x72: 1, 0x3D: 1, 0x69: 0, 0x6D: 0}
+_ESC_IGNORED |= {0x7B: 1, 0x72: 1, 0x3D: 1, 0x69: 0, 0x6D: 0}
 _FS_IGNORED = {0x53: 2, 0x57: 1, 0x43: 1}
 _GS_IGNORED = {0x42: 1, 0x4C: 2, 0x57: 2, 0x50: 2, 0x66: 1, 0x62: 1}
 
@@ -119,6 +120,9 @@ class Interpreter:
         elif name == 0x70:
             yield from self._many(3)
             self.drawer_kicks += 1
+        elif name in (0x24, 0x5C):
+            low, high = yield from self._many(2)
+            self._position(low + 256 * high, relative=name == 0x5C)
         else:
             yield from self._esc_with_value(name)
 
@@ -137,6 +141,13 @@ class Interpreter:
             self._feed(value)
         elif name == 0x4A and self._cells:
             self._flush()
+
+    def _position(self, dots: int, *, relative: bool) -> None:
+        """Move to the right on the line; printing over what is there already is not emulated."""
+        used = sum(cell.columns for cell in self._cells)
+        free = dots // _COLUMN_DOTS - (0 if relative else used)
+        for _ in range(min(free, self.paper.columns - used)):
+            self._cells.append(Cell(" "))
 
     def _feed(self, count: int) -> None:
         if self._cells:
