@@ -141,9 +141,8 @@ class HttpCentral:
 
     def verdicts(self, after: str) -> messages.VerdictsPage:
         """`GET /verdicts`."""
-        return messages.decode_verdicts_page(
-            self._exchange(self._get("/verdicts", {"after": after}))
-        )
+        query = {"after": after} if after else {}
+        return messages.decode_verdicts_page(self._exchange(self._get("/verdicts", query)))
 
     def download(self, manifest: messages.Manifest, path: Path) -> None:
         """`GET /snapshots/{sha256}` to `path`; a part that an earlier try left is continued."""

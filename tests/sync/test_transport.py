@@ -124,17 +124,19 @@ def test_every_call_goes_where_the_contract_says(connect):
         central.feed(3, after="0", limit=9, wait_s=1, watch="0:1.b.2")
         central.feed(3, after="0", limit=9, wait_s=1)
         assert central.verdicts("x y").cursor == "7"
+        assert central.verdicts("").cursor == "7"
         assert central.claim(CLAIM, budget_ms=4_000).reason == "in_progress"
         found = central.look_up(LookupRequest(row_key=ROW), budget_ms=4_000)
         assert found.state.used == 2
     targets = [asked.target for asked in server.asked]
-    assert targets[1:5] == [
+    assert targets[1:6] == [
         "/base/v1/feed?schema=1&bucket=3&after=0&limit=9",
         "/base/v1/feed?schema=1&bucket=3&after=0&limit=9&wait=1&watch=0%3A1.b.2",
         "/base/v1/feed?schema=1&bucket=3&after=0&limit=9&wait=1",
         "/base/v1/verdicts?schema=1&after=x+y",
+        "/base/v1/verdicts?schema=1",
     ]
-    assert all(asked.method == "POST" for asked in (server.asked[0], *server.asked[5:]))
+    assert all(asked.method == "POST" for asked in (server.asked[0], *server.asked[6:]))
     assert json.loads(server.asked[0].body)["schema"] == 1
 
 
