@@ -1,0 +1,126 @@
+"""The counter's screen: what a clerk and a scanner work with.
+
+Responsible for: `run_kiosk`, the one way in. Not responsible for: vouchers, paper, synchronisation;
+it knows the counter's port and nothing behind it. Textual is loaded only when the screen is shown.
+
+How it fits together: `gate` makes scans of keys, `flow` (with `till` and `records`) decides what
+follows, `worker` asks the counter, `pages` chooses what is said, `panel` and `bars` place it,
+`app` and `widgets` put it on the screen, `plain` says it line by line.
+"""
+
+import logging
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from time import monotonic
+from typing import Final, Protocol
+
+from terminal.kiosk.events import Scanned
+from terminal.kiosk.pages import Sample, Setting
+from terminal.kiosk.preflight import inspect
+from terminal.kiosk.session import Session
+from terminal.kiosk.worker import now_ms
+from terminal.outcomes import Counter
+from terminal.words import Language, say
+
+__all__ = ["Sample", "run_kiosk"]
+
+EXIT_DONE: Final = 0
+EXIT_MISCONFIGURED: Final = 2
+EXIT_OUT_OF_SERVICE: Final = 3
+
+FAILURES_MAX: Final = 3
+FAILURE_WINDOW_S: Final = 60.0
+"""A screen that fails this often in this time is not started again."""
+
+_ENVIRONMENT: Final = {
+    # Without these Textual waits 100 ms after Escape, speaks a keyboard protocol that moves the
+    # keypad to other codes, and animates (kiosk notes, B4, B13). They are read when it is loaded.
+    "ESCDELAY": "20",
+    "TEXTUAL_DISABLE_KITTY_KEY": "1",
+    "TEXTUAL_ANIMATIONS": "none",
+}
+
+
+class ScanLike(Protocol):
+    """What the kiosk needs of a scan: its text."""
+
+    @property
+    def text(self) -> str: ...
+
+
+Scans = Callable[[Callable[[ScanLike], None]], object]
+
+
+def run_kiosk(
+    counter: Counter,
+    *,
+    language: Language,
+    zone: tzinfo,
+    samples: Sequence[Sample] = (),
+    scans: Scans | None = None,
+    plain: bool = False,
+) -> int:
+    """Show the counter until the clerk closes it. Answers the exit status: 0, 2 or 3.
+
+    `zone` is the merchant's; `samples` are shown in the help; `scans` is called once with a
+    callback that takes scans from any thread. `plain` reads and writes lines instead of drawing.
+    """
+    # Where nobody set up logging, a traceback must not land on the counter's screen.
+    logging.getLogger(__name__).addHandler(logging.NullHandler())
+    session = Session(counter, Setting(Language(language), zone, tuple(samples)))
+    if scans is not None:
+        scans(lambda scan: session.deliver(Scanned(scan.text, now_ms())))
+    return _run_plain(session) if plain else _run_screen(session)
+
+
+def _run_plain(session: Session) -> int:
+    from terminal.kiosk.plain import run_plain
+
+    session.open()
+    try:
+        return run_plain(session, sys.stdin, sys.stdout)
+    finally:
+        session.close()
+
+
+def _run_screen(session: Session) -> int:
+    finding = inspect(0, 2, os.environ)
+    language = session.setting.language if finding.chinese else Language.EN
+    if finding.problem is not None:
+        _tell(say(finding.problem, language, **finding.fields))
+        return EXIT_MISCONFIGURED
+    if language is not session.setting.language:
+        session.setting = Setting(language, session.setting.zone, session.setting.samples)
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    session.open()
+    try:
+        return _keep_showing(session, finding.type_ahead)
+    finally:
+        session.close()
+
+
+def _keep_showing(session: Session, type_ahead: bytes) -> int:
+    """Start the screen again when it failed, unless it fails again and again."""
+    from terminal.kiosk.app import run_screen
+
+    failures: deque[float] = deque(maxlen=FAILURES_MAX)
+    while True:
+        failure = run_screen(session, type_ahead=type_ahead)
+        type_ahead = b""
+        if failure is None:
+            return EXIT_DONE
+        failures.append(monotonic())
+        often = len(failures) == FAILURES_MAX
+        if often and failures[-1] - failures[0] < FAILURE_WINDOW_S:
+            _tell(say("preflight.stopped", session.setting.language, times=FAILURES_MAX))
+            return EXIT_OUT_OF_SERVICE
+        logging.getLogger(__name__).warning("starting the kiosk's screen again")
+        session.renew()
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")

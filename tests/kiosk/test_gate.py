@@ -58,8 +58,8 @@ class Keyboard:
 def test_a_burst_with_any_terminator_is_one_scan() -> None:
     """CR, LF, CR LF and TAB all end a scan, once."""
     for end in ("\r", "\n", "\r\n", "\t", "\t\r", "\r\r"):
-        keyboard = Keyboard().type("92100000024" + end).wait()
-        assert keyboard.bursts == ["92100000024"] and keyboard.typed == ""
+        keyboard = Keyboard().type("92100000022" + end).wait()
+        assert keyboard.bursts == ["92100000022"] and keyboard.typed == ""
 
 
 def test_a_hand_is_left_alone() -> None:
@@ -106,7 +106,7 @@ def test_a_scan_in_two_pieces_is_torn_not_shortened() -> None:
     """A pause in the middle: the rest alone could look like a whole code."""
     keyboard = Keyboard().type("92100").wait(0.1).type("0000247\r").wait()
     assert keyboard.bursts == [] and any(isinstance(each, Torn) for each in keyboard.out)
-    assert keyboard.wait(1.0).type("92100000024\r").bursts == ["92100000024"]
+    assert keyboard.wait(1.0).type("92100000022\r").bursts == ["92100000022"]
 
 
 def test_a_scan_whose_head_was_flushed_too_soon_is_torn() -> None:
@@ -119,9 +119,9 @@ def test_a_scan_whose_head_was_flushed_too_soon_is_torn() -> None:
 
 def test_pieces_that_go_on_and_on_stay_torn() -> None:
     """After a torn scan, what follows at once is torn too; after a pause it is whole again."""
-    keyboard = Keyboard().type("921000").wait(0.1).type("000024\r").type("92100000024\r")
+    keyboard = Keyboard().type("921000").wait(0.1).type("000024\r").type("92100000022\r")
     assert keyboard.bursts == []
-    assert keyboard.wait(1.0).type("92100000024\r").bursts == ["92100000024"]
+    assert keyboard.wait(1.0).type("92100000022\r").bursts == ["92100000022"]
 
 
 def test_separators_inside_a_scan_are_kept() -> None:
@@ -150,8 +150,8 @@ def test_lone_terminators() -> None:
 def test_a_paste_is_scans() -> None:
     """Each long line is a scan; a short one was not typed and is not taken."""
     keyboard = Keyboard().type("12")
-    keyboard.out += keyboard.gate.paste("92100000024\r\n1234\n\n10000000001\t", keyboard.now)
-    assert keyboard.bursts == ["92100000024", "10000000001"]
+    keyboard.out += keyboard.gate.paste("92100000022\r\n1234\n\n10000000003\t", keyboard.now)
+    assert keyboard.bursts == ["92100000022", "10000000003"]
     assert sum(isinstance(each, Torn) for each in keyboard.out) == 1
     many = WedgeGate().paste("123456\n" * 1000, 1.0)
     assert len(many) == PASTE_LINES_MAX
@@ -171,11 +171,11 @@ def test_a_programmed_prefix_makes_it_certain() -> None:
     """With a preamble a short scan is a scan, and a pause in the middle does no harm."""
     settings = GateSettings(prefix="~")
     assert Keyboard(settings).type("~123\r").bursts == ["123"]
-    assert Keyboard(settings).type("~92100").wait(0.3).type("000024\r").bursts == ["92100000024"]
+    assert Keyboard(settings).type("~92100").wait(0.3).type("000024\r").bursts == ["92100000022"]
     assert Keyboard(settings).type("~").wait(0.1).type("1", 0.2).wait().typed == ""
     (torn,) = Keyboard(settings).type("~921").wait().out
     assert isinstance(torn, Torn)
-    assert Keyboard(settings).type("92100000024\r").bursts == ["92100000024"]
+    assert Keyboard(settings).type("92100000022\r").bursts == ["92100000022"]
     assert Keyboard(GateSettings(prefix="]C1")).type("]C1123\r").bursts == ["123"]
     assert Keyboard(GateSettings(prefix="]C1")).type("]", 0.2).wait().typed == "]"
 

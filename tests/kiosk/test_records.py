@@ -4,28 +4,30 @@ from dataclasses import replace
 
 import pytest
 
-from terminal.kiosk.states import (
-    UNDO_REASONS,
-    Act,
+from terminal.kiosk.events import (
     AskCommit,
     AskDismiss,
     AskHistory,
     AskReprint,
     AskSettleSlip,
     AskStatus,
+    Failed,
+    HistoryRead,
+    Reprinted,
+    StatusRead,
+)
+from terminal.kiosk.states import (
+    UNDO_REASONS,
+    Act,
     Committing,
     ConfirmUndo,
-    Failed,
     Help,
     History,
-    HistoryRead,
     Last4,
     NoticeOpen,
     Ready,
     Reasons,
-    Reprinted,
     ReverseOrder,
-    StatusRead,
     Undone,
 )
 from terminal.kiosk.till import ARM_MS

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from terminal import words
-from terminal.kiosk.states import UNDO_REASONS
+from terminal.kiosk.states import (
+    UNDO_REASONS,
+)
 from terminal.words import Language
 from vouchers.reasons import Reason, Refusal
 

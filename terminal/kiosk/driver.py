@@ -1,0 +1,123 @@
+"""Textual's Linux driver, hardened: no input can end the kiosk.
+
+Responsible for: reading the terminal with bad UTF-8 replaced, a parser that is renewed when it
+fails, a poll short enough that Escape and a scan after it stay apart, signals that do not stop a
+till, and the end of the terminal. Not responsible for: what keys mean.
+Invariants: the input thread ends only with the app or with the terminal; what a person typed while
+the program started is not lost (`type_ahead`).
+
+It overrides names of textual 8.2.8 that are not public; `tests/kiosk/test_driver.py` holds it to
+them, so that a new version is looked at before it is used.
+"""
+
+import os
+import selectors
+import signal
+from codecs import getincrementaldecoder
+from collections.abc import Iterable
+from time import monotonic
+from typing import Final
+
+from textual import events
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+POLL_S: Final = 0.02
+"""Stock polls every 100 ms, which fuses Escape with a scan that follows (kiosk notes, B4)."""
+
+PASTE_SILENCE_S: Final = 0.2
+"""A paste that is not closed after this silence is closed: it would swallow every key."""
+
+READ_BYTES: Final = 4096
+
+_PASTE_START: Final = "\x1b[200~"
+_PASTE_END: Final = "\x1b[201~"
+
+
+class HardenedReader:
+    """Bytes of a terminal to messages, whatever the bytes are. Owned by one thread."""
+
+    def __init__(self) -> None:
+        self._decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        self._parser = XTermParser()
+        self._tail = ""
+        self._paste_since: float | None = None
+
+    def feed(self, data: bytes, now_s: float) -> list[Message]:
+        """Take bytes; a sequence that the parser chokes on is dropped with what follows it."""
+        text = self._decode(data)
+        if not text:
+            return []
+        self._watch_paste(text, now_s)
+        return self._collect(self._parser.feed(text))
+
+    def tick(self, now_s: float) -> list[Message]:
+        """Let time go by: a lone Escape is a key, an unclosed paste is closed."""
+        messages = self._collect(self._parser.tick())
+        if self._paste_since is not None and now_s - self._paste_since > PASTE_SILENCE_S:
+            self._paste_since = None
+            # The character after the end lets the parser hand the paste over.
+            messages += self._collect(self._parser.feed(_PASTE_END + "\x00"))
+        return messages
+
+    def _collect(self, found: Iterable[Message]) -> list[Message]:
+        messages: list[Message] = []
+        try:
+            messages.extend(found)
+        except Exception:  # noqa: BLE001 - whatever it chokes on, the keyboard must go on
+            self._parser = XTermParser()
+        return [each for each in messages if not isinstance(each, events.MouseEvent)]
+
+    def _watch_paste(self, text: str, now_s: float) -> None:
+        seen = self._tail + text
+        self._tail = seen[-len(_PASTE_START) :]
+        start, end = seen.rfind(_PASTE_START), seen.rfind(_PASTE_END)
+        if start > end:
+            self._paste_since = now_s
+        elif end > start:
+            self._paste_since = None
+        elif self._paste_since is not None:
+            self._paste_since = now_s
+
+
+class KioskDriver(LinuxDriver):
+    """The driver of the kiosk. The app may hold `type_ahead`, bytes read before it started."""
+
+    def start_application_mode(self) -> None:
+        """Start, and make sure that no key or signal stops a till."""
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        for ignored in (signal.SIGTSTP, signal.SIGQUIT, signal.SIGTTIN, signal.SIGTTOU):
+            signal.signal(ignored, signal.SIG_IGN)
+
+    def run_input_thread(self) -> None:
+        """Read until the app or the terminal ends."""
+        reader = HardenedReader()
+        self._emit(reader.feed(getattr(self._app, "type_ahead", b""), monotonic()))
+        selector = selectors.SelectSelector()
+        selector.register(self.fileno, selectors.EVENT_READ)
+        try:
+            while not self.exit_event.is_set():
+                if selector.select(POLL_S):
+                    data = self._read()
+                    if not data:
+                        self._app.post_message(TerminalGone())
+                        return
+                    self._emit(reader.feed(data, monotonic()))
+                self._emit(reader.tick(monotonic()))
+        finally:
+            selector.close()
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.fileno, READ_BYTES)
+        except OSError:
+            return b""
+
+    def _emit(self, messages: list[Message]) -> None:
+        for message in messages:
+            self.process_message(message)
+
+
+class TerminalGone(Message):
+    """The terminal was closed under the kiosk."""

@@ -1,0 +1,104 @@
+"""A working day at the counter: the flow, the counter's thread and the language together.
+
+Responsible for: feeding the flow and carrying out what it asks, for the screen and the line mode
+alike; it outlives a screen that failed. Not responsible for: drawing, reading keys.
+Invariant: an order that was given is never forgotten by a new screen: `renew` resumes it.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from time import time
+
+from terminal.kiosk.events import (
+    AskHistory,
+    AskStatus,
+    Beep,
+    CounterEvent,
+    Event,
+    Quit,
+    SwitchLanguage,
+    Ticked,
+    Tone,
+)
+from terminal.kiosk.flow import RedeemFlow
+from terminal.kiosk.pages import Setting
+from terminal.kiosk.states import Shown
+from terminal.kiosk.till import Identities
+from terminal.kiosk.worker import CounterWorker, now_ms
+from terminal.outcomes import Counter
+
+
+class Session:
+    """Owns the flow. Every method but `deliver` belongs to the thread that draws."""
+
+    def __init__(self, counter: Counter, setting: Setting) -> None:
+        tickets = count(1)
+        self._ids = Identities(lambda: next(tickets), lambda: f"kiosk-{secrets.token_hex(12)}")
+        self._flow = RedeemFlow(self._ids)
+        self._worker = CounterWorker(counter, self._answered)
+        self.setting = setting
+        self.leaving = False
+        self.play: Callable[[Tone], None] = _ignore
+        self.deliver: Callable[[Event], None] = _ignore
+        """Where answers of the counter and scans of a serial scanner go, from any thread."""
+
+    @property
+    def shown(self) -> Shown:
+        """What to draw."""
+        return self._flow.shown
+
+    def open(self) -> None:
+        """Begin to answer questions."""
+        self._worker.start()
+
+    def look_around(self) -> None:
+        """Ask how things are and what was done: a front end is there to hear it."""
+        self.refresh()
+        self._worker.submit(AskHistory())
+
+    def close(self) -> None:
+        """End; what was asked is still answered."""
+        self._worker.stop()
+
+    def renew(self) -> None:
+        """A new flow after the screen failed: the open order is asked for again."""
+        self._flow = RedeemFlow(self._ids, resume=self._flow.open_order)
+
+    def refresh(self) -> None:
+        """Ask for the status."""
+        self._worker.submit(AskStatus())
+
+    def tick(self) -> None:
+        """Let time go by."""
+        self.feed(Ticked(now_ms()))
+
+    def feed(self, event: Event) -> None:
+        """Take an event and carry out what follows from it."""
+        for effect in self._flow.feed(event):
+            match effect:
+                case Beep(tone):
+                    self.play(tone)
+                case SwitchLanguage():
+                    self.setting = replace(self.setting, language=self.setting.language.other)
+                case Quit():
+                    self.leaving = True
+                case _:
+                    self._worker.submit(effect)
+
+    def take(self, event: Event) -> None:
+        """Take an event that waited in a queue: it happens now, when it can be seen."""
+        self.feed(replace(event, at=now_ms()))
+
+    def _answered(self, event: CounterEvent) -> None:
+        self.deliver(event)
+
+
+def _ignore(_: object) -> None:
+    """Until a front end is there, nobody listens."""
+
+
+def wall_ms() -> int:
+    """The time of day, for the clock in the status line only."""
+    return round(time() * 1000)
