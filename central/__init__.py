@@ -1,0 +1,1 @@
+"""The service that terminals sync with: orders, vouchers, the feed, the booking of journals."""

@@ -1,0 +1,113 @@
+"""Routes that move shares: `/journal/{posid}/{epoch}` and `/claims`."""
+
+from litestar import Response, post
+from litestar.params import FromPath, RawBody
+
+from central import claims, feed, ingest, ledger, verdicts
+from central.api import wire
+from central.api.wire import AnyRequest, ProblemError
+from central.arriving import Upload
+from central.claims import Claimant, Denied, Granted
+from central.hello import Terminal
+from central.ingest import Forked, Gap, Held, UnknownStream
+from central.service import Central
+from sync import acks
+from sync.limits import BATCH_BYTES_MAX
+from sync.messages import Batch, BatchAnswer, ClaimAnswer, decode_batch, decode_claim_request
+from vouchers import ids
+
+
+@post("/journal/{posid:str}/{epoch:int}", sync_to_thread=True, status_code=200)
+def upload(
+    request: AnyRequest, body: RawBody, posid: FromPath[str], epoch: FromPath[int]
+) -> Response[bytes]:
+    """Entries of a terminal's journal, acknowledged under a signature."""
+    who = wire.called(request, body, any_epoch=True)
+    if who.terminal.posid != posid:
+        raise ProblemError(403, "not_this_terminal", "a terminal uploads its own journal only")
+    batch = wire.read(request, body, decode_batch, limit=BATCH_BYTES_MAX)
+    desk = wire.desk(request)
+    last = batch.from_ + len(batch.entries) - 1
+    taken = ingest.ingest(
+        desk.central,
+        Upload(
+            posid=posid,
+            epoch=epoch,
+            first=batch.from_,
+            prev=batch.prev,
+            bodies=batch.entries,
+            signatures={last: ids.unb64u(batch.sig)},
+        ),
+    )
+    if not isinstance(taken, Held):
+        raise _refused(taken)
+    return wire.answer(request, _acknowledge(desk, who.terminal, epoch, taken, batch))
+
+
+def _refused(taken: Gap | Forked | UnknownStream) -> ProblemError:
+    match taken:
+        case Gap(expected=expected):
+            return ProblemError(409, "gap", f"entry {expected} is next", expected=expected)
+        case Forked(at=at):
+            return ProblemError(409, "fork", f"entry {at} differs from what central holds")
+        case UnknownStream():
+            return ProblemError(404, "unknown_stream", "this terminal never had that epoch")
+
+
+def _acknowledge(
+    desk: wire.Desk, terminal: Terminal, epoch: int, held: Held, batch: Batch
+) -> BatchAnswer:
+    text = acks.compose_ack(terminal.posid, epoch, held.up_to, head=held.head, at_ms=held.at)
+    ring = desk.gate.ring
+    signed = acks.sign(acks.ACK_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
+    last = batch.from_ + len(batch.entries) - 1
+    with desk.central.read() as work:
+        found = verdicts.of_batch(work, terminal.posid, epoch, batch.from_, last)
+        moved = feed.heads(work, held.buckets)
+    return BatchAnswer(
+        ack=signed.text,
+        kid=signed.kid,
+        sig=signed.sig,
+        verdicts=found,
+        cursor={str(bucket): cursor for bucket, cursor in moved.items()},
+    )
+
+
+@post("/claims", sync_to_thread=True, status_code=200)
+def claim(request: AnyRequest, body: RawBody) -> Response[bytes]:
+    """Shares held for this terminal while it commits, or why not."""
+    who = wire.called(request, body)
+    asked = wire.read(request, body, decode_claim_request)
+    central = wire.desk(request).central
+    result = claims.claim(central, _claimant(central, who.terminal), asked)
+    return wire.answer(request, _claim_answer(asked.claim, result))
+
+
+def _claimant(central: Central, terminal: Terminal) -> Claimant:
+    with central.read() as work:
+        seq = ingest.head_seq(work, terminal.posid, terminal.epoch)
+    return Claimant(terminal.posid, terminal.epoch, terminal.outlet, seq)
+
+
+def _claim_answer(claim_id: str, result: Granted | Denied) -> ClaimAnswer:
+    match result:
+        case Granted(voucher=voucher, valid_ms=valid_ms):
+            return ClaimAnswer(
+                claim=claim_id,
+                granted=True,
+                valid_s=valid_ms // 1000,
+                state=ledger.state_item(voucher),
+            )
+        case Denied(refusal=refusal, voucher=found):
+            detail = {
+                name: value
+                for name, value in refusal.detail.items()
+                if value is None or isinstance(value, str | int)
+            }
+            return ClaimAnswer(
+                claim=claim_id,
+                granted=False,
+                reason=str(refusal.reason),
+                detail=detail,
+                state=None if found is None else ledger.state_item(found),
+            )

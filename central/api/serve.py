@@ -1,0 +1,107 @@
+"""Running the service: uvicorn in this process, with the background jobs beside it.
+
+Responsible for: the socket, the printed address, a graceful end. Not responsible for: the routes
+or the jobs. Invariants: the address is told only when connections are taken; SIGTERM and SIGINT end
+it within seconds, however many terminals wait.
+"""
+
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from sqlalchemy import update
+
+from central import jobs, schema
+from central.api import app
+from central.api.waiting import Waiters
+from central.errors import OutOfService
+from central.service import Central
+
+_GRACE_S: Final = 5
+_BACKLOG: Final = 2_048
+
+
+class Service:
+    """A bound socket and what serves it. Raises OutOfService when the address is taken.
+
+    `url` is what terminals are told (behind a proxy); None: the socket's own address.
+    """
+
+    def __init__(self, central: Central, host: str, port: int, *, url: str | None = None) -> None:
+        """Bind the socket; connections wait from now on and are served by `run`."""
+        self._central = central
+        self._listening = _listen(host, port)
+        self.url = url or _address(host, self._listening.getsockname()[1])
+        self._waiters = Waiters(central)
+        self._jobs_stop = threading.Event()
+        config = uvicorn.Config(
+            app.build(central, self._waiters),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            server_header=False,
+            lifespan="off",
+        )
+        self._server = _Server(config, self._waiters)
+
+    def run(self, ready: Callable[[str], None]) -> None:
+        """Serve until a signal or `stop`. `ready(url)` is called once connections are taken."""
+        _remember(self._central, self.url)
+        worker = threading.Thread(
+            target=jobs.loop, args=(self._central, self._jobs_stop), name="jobs", daemon=True
+        )
+        worker.start()
+        ready(self.url)
+        try:
+            self._server.run(sockets=[self._listening])
+        finally:
+            self._jobs_stop.set()
+            worker.join(timeout=_GRACE_S)
+            self._listening.close()
+
+    def stop(self) -> None:
+        """End `run` from another thread; calls under way are answered first."""
+        self._waiters.stop()
+        self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Lets the waiting terminals go as soon as it is told to end."""
+
+    def __init__(self, config: uvicorn.Config, waiters: Waiters) -> None:
+        super().__init__(config)
+        self._waiters = waiters
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._waiters.stop()
+        super().handle_exit(sig, frame)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        # Listening before anybody is told: an early connection waits instead of failing.
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        raise OutOfService(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return listening
+
+
+def _address(host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+def _remember(central: Central, url: str) -> None:
+    """Keep the address that pairing codes name."""
+    table = schema.merchants
+    with central.write() as work:
+        work.connection.execute(
+            update(table).where(table.c.merchant == work.merchant).values(url=url)
+        )

@@ -1,0 +1,76 @@
+"""Waiting for changes of a bucket, thousands at a time.
+
+Responsible for: one look at the heads of all awaited buckets every quarter of a second, for all
+who wait in this process. Not responsible for: reading pages. Invariants: waiting holds no thread
+and no connection; what happens between a page and its waiting is not missed, because the waiter
+says which cursor it has; when the process stops, all waiters go at once.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from anyio import to_thread
+
+from central import feed
+from central.errors import OutOfService
+from central.service import Central
+
+POLL_S: Final = 0.25
+"""Half of it is the average delay that waiting adds; the promise is 2 s."""
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    cursors: Mapping[int, str]
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Waiters:
+    """Those who wait in this process; all calls come from its event loop."""
+
+    def __init__(self, central: Central) -> None:
+        """Nobody waits yet."""
+        self._central = central
+        self._waiting: set[_Waiter] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    async def wait(self, cursors: Mapping[int, str], seconds: int) -> bool:
+        """Wait until a bucket has moved past its cursor; False when the time ran out first."""
+        if self._stopped:
+            return False
+        waiter = _Waiter(cursors)
+        self._waiting.add(waiter)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter.woken.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.discard(waiter)
+        return not self._stopped
+
+    def stop(self) -> None:
+        """Let everybody go: the process is about to end."""
+        self._stopped = True
+        for waiter in self._waiting:
+            waiter.woken.set()
+
+    async def _look(self) -> None:
+        while self._waiting and not self._stopped:
+            await asyncio.sleep(POLL_S)
+            with contextlib.suppress(OutOfService):
+                now = await to_thread.run_sync(self._heads)
+                for waiter in self._waiting:
+                    if any(now.get(bucket, at) != at for bucket, at in waiter.cursors.items()):
+                        waiter.woken.set()
+
+    def _heads(self) -> dict[int, str]:
+        awaited = {bucket for waiter in tuple(self._waiting) for bucket in waiter.cursors}
+        with self._central.read() as work:
+            return feed.heads(work, awaited)

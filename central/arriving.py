@@ -1,0 +1,185 @@
+"""What arrives: the entries of a batch, each checked as the next of its chain, and what they say.
+
+Responsible for: believing or barring each entry, and the ledger's columns for what it moved. Not
+responsible for: storing anything. Invariants: a signature covers every entry before it; an entry
+that cannot be believed is barred with a verdict, never an error; bodies are not changed.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from vouchers import entries, ids
+from vouchers.booking import FLAG_CLOCK, FLAG_OFFLINE_LONG, Verdict
+from vouchers.entries import Entry, EntryError, Kind, Totals
+
+QUARANTINED: Final = "quarantined"
+"""The kind of a row for an entry that could not be read; it belongs to no voucher."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Entries `first`, `first`+1, … of a stream. `signatures` by sequence; those given are checked.
+
+    `prev` is the hash before the first entry, lower-case hex.
+    """
+
+    posid: str
+    epoch: int
+    first: int
+    prev: str
+    bodies: Sequence[str]
+    signatures: Mapping[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry on its way in. `entry` is None and `barred` says why if it cannot be believed."""
+
+    seq: int
+    body: str
+    hash: str
+    sig: bytes | None
+    entry: Entry | None
+    barred: Verdict | None
+
+
+def read_new(stream: Any, upload: Upload, hashes: Sequence[str], skip: int) -> list[Line]:
+    """The entries after the first `skip`, each checked as the next of the stream's chain."""
+    key = Ed25519PublicKey.from_public_bytes(stream.public_key)
+    totals: Totals | None = Totals(**json.loads(stream.totals))
+    prev = stream.head
+    bad = _badly_signed(upload, hashes, key)
+    lines = []
+    for index in range(skip, len(hashes)):
+        seq = upload.first + index
+        sig = upload.signatures.get(seq)
+        entry = _read(upload, seq, upload.bodies[index], prev=prev, totals=totals)
+        barred = Verdict.QUARANTINED if entry is None else None
+        if seq in bad:
+            barred = Verdict.BAD_SIGNATURE
+        lines.append(Line(seq, upload.bodies[index], hashes[index], sig, entry, barred))
+        # After an entry that cannot be read the next one's totals are taken as they are.
+        totals = entry.totals if entry else None
+        prev = hashes[index]
+    return lines
+
+
+def _badly_signed(upload: Upload, hashes: Sequence[str], key: Ed25519PublicKey) -> Collection[int]:
+    """Sequences that no good signature covers: a signature covers all entries before it."""
+    good = [
+        seq
+        for seq, sig in upload.signatures.items()
+        if entries.signature_holds(hashes[seq - upload.first], sig, key)
+    ]
+    return range(max(good, default=upload.first - 1) + 1, upload.first + len(hashes))
+
+
+def _read(upload: Upload, seq: int, body: str, *, prev: str, totals: Totals | None) -> Entry | None:
+    try:
+        entry = entries.read_entry(body)
+        if (entry.posid, entry.epoch) != (upload.posid, upload.epoch):
+            return None
+        before = totals if totals is not None else entry.totals
+        wrong = entries.follows(entry, prev=prev, seq=seq, totals=before)
+        if wrong is not None and totals is not None:
+            return None
+        if totals is None and (entry.prev, entry.seq) != (prev, seq):
+            return None
+        if entry.kind is Kind.REDEEMED:
+            entries.read_redemption(entry)
+        elif entry.kind is Kind.REVERSED:
+            entries.read_reversal(entry)
+    except EntryError:
+        return None
+    return entry
+
+
+def booking_row(
+    merchant: int, stream: Any, line: Line, received: int, long_ms: int
+) -> dict[str, object] | None:
+    """The booking of a line, or None for an entry that moves no shares and was read well."""
+    row: dict[str, object] = {
+        "merchant": merchant,
+        "posid": stream.posid,
+        "epoch": stream.epoch,
+        "seq": line.seq,
+        "serial": ids.serial(stream.posid, stream.epoch, line.seq),
+        "outlet": stream.outlet,
+        "received_at": received,
+        "barred": None if line.barred is None else str(line.barred),
+        "verdict": str(line.barred or Verdict.ACCEPTED),
+        "flags": "[]",
+        "excess": 0,
+        "others": "[]",
+    }
+    entry = line.entry
+    if entry is not None and entry.kind in (Kind.REDEEMED, Kind.REVERSED):
+        return row | _moved(entry, received, long_ms)
+    return None if line.barred is None else row | _UNREAD
+
+
+_UNREAD: Final[dict[str, object]] = {
+    "kind": QUARANTINED,
+    "voucher": "",
+    "clerk": "",
+    "shares": 0,
+    "generation": 0,
+    "after": 0,
+    "amount_fen": 0,
+    "at": 0,
+    "mode": "",
+    "credential": "",
+    "claim": None,
+    "marks": "[]",
+    "reverses": None,
+}
+
+
+def _moved(entry: Entry, received: int, long_ms: int) -> dict[str, object]:
+    """What a redemption or reversal says, as columns."""
+    common: dict[str, object] = {
+        "kind": str(entry.kind),
+        "clerk": entry.clerk,
+        "at": entry.at,
+        "marks": json.dumps(sorted(_marks(entry, received, long_ms))),
+    }
+    if entry.kind is Kind.REVERSED:
+        undone = entries.read_reversal(entry)
+        return common | {
+            "voucher": undone.voucher,
+            "shares": undone.shares,
+            "generation": undone.generation,
+            "after": undone.generation,
+            "amount_fen": undone.amount_fen,
+            "mode": "",
+            "credential": "",
+            "claim": None,
+            "reverses": undone.reverses,
+        }
+    used = entries.read_redemption(entry)
+    # A voucher known by its QR only has no successor at the counter: central makes the next code.
+    moves_on = used.successor or (used.evidence == "qr" and used.left > 0)
+    return common | {
+        "voucher": used.voucher,
+        "shares": used.shares,
+        "generation": used.generation,
+        "after": used.generation + int(moves_on),
+        "amount_fen": used.amount_fen,
+        "mode": used.mode,
+        "credential": used.credential,
+        "claim": used.claim,
+        "reverses": None,
+    }
+
+
+def _marks(entry: Entry, received: int, long_ms: int) -> set[str]:
+    marks = set()
+    if entry.clock != "ok":
+        marks.add(FLAG_CLOCK)
+    if received - entry.at > long_ms:
+        marks.add(FLAG_OFFLINE_LONG)
+    return marks

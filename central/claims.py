@@ -1,0 +1,225 @@
+"""Claims: shares held for one counter while it commits (design, section 7; AX-12, AX-13).
+
+Responsible for: granting, and freeing what was not used. Not responsible for: HTTP. Invariants: a
+claim id is granted once; shares held and used never exceed the voucher's; a claim stops holding
+shares when its entry arrives, when an entry that came later than its expiry shows that it was not
+used, or after the policy's hold.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import func, select, update
+
+from central import catalogue, ledger, policies, schema
+from central.catalogue import Product
+from central.ledger import Voucher
+from central.service import Central, Work
+from sync.limits import CLAIM_S
+from sync.messages import ClaimRequest
+from vouchers import ids, rules, times
+from vouchers.reasons import Reason, Refusal
+from vouchers.rules import Case, Moment, ProductRule
+from vouchers.sealed import Record
+from vouchers.standing import Standing, VoucherState
+
+GRANTED: Final = "granted"
+USED: Final = "used"
+RELEASED: Final = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """The terminal that asks: its epoch, its outlet, and the sequence central holds of it."""
+
+    posid: str
+    epoch: int
+    outlet: int
+    head_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Shares are held for `valid_ms` from now; `voucher` is how it stands."""
+
+    voucher: Voucher
+    valid_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Why not; `voucher` is None when the row key opens nothing."""
+
+    refusal: Refusal
+    voucher: Voucher | None
+
+
+def claim(central: Central, who: Claimant, asked: ClaimRequest) -> Granted | Denied:
+    """Hold shares for a terminal, or say why not. The same claim again answers as before."""
+    with central.write() as work:
+        free_expired(work)
+        voucher = _presented(work, asked)
+        if voucher is None:
+            return Denied(Refusal(Reason.UNKNOWN_OR_WRONG), None)
+        known = _known(work, who, asked)
+        if known is not None:
+            return known if isinstance(known, Denied) else Granted(voucher, known)
+        refusal = _refusal(central, work, who, asked, voucher)
+        if refusal is not None:
+            return Denied(refusal, voucher)
+        work.connection.execute(
+            schema.claims.insert().values(
+                merchant=work.merchant,
+                claim=asked.claim,
+                posid=who.posid,
+                epoch=who.epoch,
+                voucher=voucher.voucher,
+                generation=asked.generation,
+                shares=asked.shares,
+                state=GRANTED,
+                head_seq=who.head_seq,
+                granted_at=work.now,
+                expires_at=work.now + CLAIM_S * 1000,
+            )
+        )
+        return Granted(voucher, CLAIM_S * 1000)
+
+
+def _presented(work: Work, asked: ClaimRequest) -> Voucher | None:
+    """The voucher whose credential was presented: its row key names it and its generation."""
+    table = schema.sealed
+    row = work.connection.execute(
+        select(table.c.voucher, table.c.generation).where(
+            table.c.merchant == work.merchant, table.c.k == ids.unb64u(asked.row_key)
+        )
+    ).one_or_none()
+    if row is None or row.voucher != asked.voucher or row.generation != asked.generation:
+        return None
+    return ledger.find_all(work, [asked.voucher], lock=True)[asked.voucher]
+
+
+def _known(work: Work, who: Claimant, asked: ClaimRequest) -> int | Denied | None:
+    table = schema.claims
+    row = work.connection.execute(
+        select(table).where(table.c.merchant == work.merchant, table.c.claim == asked.claim)
+    ).one_or_none()
+    if row is None:
+        return None
+    same = (row.posid, row.voucher, row.shares) == (who.posid, asked.voucher, asked.shares)
+    left_ms = int(row.expires_at) - work.now
+    if not same or row.state != GRANTED or left_ms <= 0:
+        return Denied(Refusal(Reason.IN_PROGRESS, {"why": "claim_over"}), None)
+    return left_ms
+
+
+def _refusal(
+    central: Central, work: Work, who: Claimant, asked: ClaimRequest, voucher: Voucher
+) -> Refusal | None:
+    product = catalogue.products(work)[voucher.product]
+    decided = rules.decide(_case(central, work, who, asked, voucher, product))
+    if isinstance(decided, Refusal):
+        return decided
+    if asked.shares > voucher.left - held_shares(work, voucher.voucher):
+        return Refusal(Reason.IN_PROGRESS, {"left": voucher.left})
+    return None
+
+
+def _case(
+    central: Central,
+    work: Work,
+    who: Claimant,
+    asked: ClaimRequest,
+    voucher: Voucher,
+    product: Product,
+) -> Case:
+    return Case(
+        record=Record(
+            voucher=voucher.voucher,
+            secret=voucher.secret,
+            generation=asked.generation,
+            horizon=voucher.horizon,
+            shares=voucher.shares,
+            product=voucher.product,
+            home=voucher.home,
+            paid_fen=voucher.paid_fen,
+        ),
+        standing=Standing(
+            state=VoucherState(voucher.state),
+            generation=voucher.generation,
+            used=voucher.used,
+            valid_from=voucher.valid_from,
+            valid_until=voucher.valid_until,
+            home=voucher.home,
+        ),
+        product=ProductRule(
+            product=product.product,
+            outlets=frozenset(product.outlets),
+            weekdays=frozenset(product.terms.weekdays),
+            online_only=product.terms.online_only,
+        ),
+        moment=Moment(
+            now=work.now,
+            floor=work.now,
+            weekday=times.weekday(work.now, central.zone),
+            suspect=False,
+            outlet=who.outlet,
+        ),
+        evidence="central",
+        count=asked.shares,
+        claimed=True,
+    )
+
+
+def held_shares(work: Work, voucher: str) -> int:
+    """Shares of a voucher that granted claims hold at this moment."""
+    table = schema.claims
+    held = work.connection.execute(
+        select(func.coalesce(func.sum(table.c.shares), 0)).where(
+            table.c.merchant == work.merchant,
+            table.c.voucher == voucher,
+            table.c.state == GRANTED,
+        )
+    ).scalar_one()
+    return int(held)
+
+
+def free_expired(work: Work) -> int:
+    """Free the claims whose hold is over (`claim.hold_minutes`). Answers how many."""
+    hold_ms = policies.current(work).claim.hold_minutes * times.MINUTE_MS
+    table = schema.claims
+    freed = work.connection.execute(
+        update(table)
+        .where(
+            table.c.merchant == work.merchant,
+            table.c.state == GRANTED,
+            table.c.granted_at + hold_ms <= work.now,
+        )
+        .values(state=RELEASED)
+    )
+    return freed.rowcount
+
+
+def settle_from_journal(work: Work, posid: str, epoch: int, used: list[str], latest: int) -> None:
+    """After an upload: `used` claims were consumed; others of the terminal that ended are free.
+
+    `latest` is the newest recorded time (ms UTC) among the acknowledged entries: an entry later
+    than the end of a claim proves that the claim was not consumed before it.
+    """
+    table = schema.claims
+    mine = (
+        table.c.merchant == work.merchant,
+        table.c.posid == posid,
+        table.c.epoch == epoch,
+        table.c.state == GRANTED,
+    )
+    for part in ledger.parts(used):
+        work.connection.execute(
+            update(table)
+            .where(table.c.merchant == work.merchant, table.c.claim.in_(part))
+            .values(state=USED)
+        )
+    work.connection.execute(
+        update(table)
+        .where(*mine, table.c.expires_at < work.now, table.c.expires_at < latest)
+        .values(state=RELEASED)
+    )

@@ -1,0 +1,100 @@
+"""Commands about terminals and what they sent: pairing, verdicts, reports."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+
+from central import enrol, reports, schema, verdicts
+from central import import_journal as rescued
+from central.commands.context import Command, Context
+from central.errors import Refused
+from central.service import Central, Work
+from vouchers import times
+
+
+def settle(context: Context, args: argparse.Namespace) -> int:
+    """Close the verdict on a redemption."""
+    with context.central() as central:
+        done = verdicts.settle(central, args.serial, args.way)
+    if isinstance(done, Refused):
+        return context.output.refuse(done)
+    return context.output.say({"ok": True, **asdict(done)}, f"{done.serial}: {done.settled}")
+
+
+def import_journal(context: Context, args: argparse.Namespace) -> int:
+    """A rescued journal."""
+    with context.central() as central:
+        done = rescued.run(central, Path(args.file))
+    if isinstance(done, Refused):
+        return context.output.refuse(done)
+    words = f"{done.posid} epoch {done.epoch}: {done.added} of {done.read} entries were new"
+    return context.output.say({"ok": True, **asdict(done)}, words)
+
+
+def enrol_code(context: Context, args: argparse.Namespace) -> int:
+    """A pairing code."""
+    with context.central() as central:
+        url = args.url or context.settings.public_url or _served_url(context, central)
+        made = enrol.make_code(central, args.outlet, args.posid)
+    if isinstance(made, Refused):
+        return context.output.refuse(made)
+    expires = times.format_utc(made.expires_at)
+    return context.output.say(
+        {"code": made.code, "url": url, "expires_at": expires},
+        f"on the terminal: hexiao enrol {url} {made.code}\nuntil {expires}",
+    )
+
+
+def _served_url(context: Context, central: Central) -> str:
+    """The address that `serve` last had, else the one it would have by the settings."""
+    table = schema.merchants
+    with central.read() as work:
+        url = work.connection.execute(
+            select(table.c.url).where(table.c.merchant == work.merchant)
+        ).scalar()
+    return str(url or f"http://{context.settings.host}:{context.settings.port}")
+
+
+def terminals(context: Context, _args: argparse.Namespace) -> int:
+    """The fleet."""
+    with context.central() as central, central.read() as work:
+        return context.output.rows(reports.terminals(work))
+
+
+def alarms(context: Context, _args: argparse.Namespace) -> int:
+    """What head office must look at."""
+    with context.central() as central, central.read() as work:
+        return context.output.rows(reports.alarms(work))
+
+
+REPORTS: Final = {
+    "redemptions": "every redemption",
+    "reversals": "every reversal",
+    "conflicts": "what needs a person",
+    "products": "shares per product",
+    "orders": "every order and its state",
+    "sealing": "how far sealing is",
+}
+
+_ROWS: Final[dict[str, Callable[[Work], Iterator[reports.Row]]]] = {
+    "redemptions": reports.redemptions,
+    "reversals": reports.reversals,
+    "conflicts": reports.conflicts,
+    "products": reports.products,
+    "orders": reports.orders,
+    "sealing": reports.sealing_state,
+}
+
+
+def report_of(name: str) -> Command:
+    """The command of a report."""
+
+    def run(context: Context, _args: argparse.Namespace) -> int:
+        with context.central() as central, central.read() as work:
+            return context.output.rows(_ROWS[name](work))
+
+    return run

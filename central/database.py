@@ -1,0 +1,129 @@
+"""The one door to the database: snapshots to read from, and transactions that write.
+
+Responsible for: the engine, the pragmas of SQLite, and the two kinds of transaction. The only
+module that knows the dialects apart. Not responsible for: what is read or written.
+Invariants: a reader sees one moment; a writer of SQLite takes the write lock when it begins (no
+upgrade, so no deadlock) and commits with synchronous=FULL; foreign writers wait, they do not fail.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from central.errors import Misconfigured, OutOfService
+
+_BUSY_MS: Final = 30_000
+"""Longest wait for another process's write transaction; a large import holds the lock shorter."""
+
+_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {_BUSY_MS}",
+    "PRAGMA cache_size = -65536",
+)
+
+_WRITES: Final = "hexiao_writes"
+
+
+class Database:
+    """A database of either dialect. Safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare an engine for `url`; nothing is opened before the first transaction."""
+        self.url = url
+        self.engine = _engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # SQLite lets waiting writers starve one another; threads of one process queue here first.
+        self._queue: contextlib.AbstractContextManager[Any] = (
+            threading.Lock() if self.is_sqlite else contextlib.nullcontext()
+        )
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent moment of the database, read only by convention."""
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with _outages(), self.engine.connect() as connection:
+            connection = connection.execution_options(**options)
+            with connection.begin():
+                yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        with _outages(), self._queue, self.engine.connect() as connection:
+            connection = connection.execution_options(**{_WRITES: True})
+            with connection.begin():
+                yield connection
+
+    def directory(self) -> Path | None:
+        """Where a SQLite database lies; None for a database server."""
+        path = _sqlite_path(self.url)
+        return path.parent if path else None
+
+    def exists(self) -> bool:
+        """Whether there is anything to open. A server database always exists as far as we know."""
+        path = _sqlite_path(self.url)
+        return path is None or path.exists()
+
+    def create_file(self) -> None:
+        """Make a SQLite file that only its owner can read: it holds the signing keys."""
+        path = _sqlite_path(self.url)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise Misconfigured(
+            "--database must be a URL such as sqlite:///central.db or postgresql://host/name"
+        ) from None
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername == "sqlite" and not parsed.database:
+        raise Misconfigured("--database sqlite:// names no file; write sqlite:///central.db")
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise Misconfigured(f"no support for a database of kind {parsed.drivername}")
+    engine = create_engine(parsed, pool_size=8, max_overflow=32)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _sqlite_path(url: str) -> Path | None:
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.drivername == "sqlite" and parsed.database else None
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transaction control would begin late and deferred; ours does it (below).
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextlib.contextmanager
+def _outages() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise OutOfService(f"the database does not answer: {error.orig}") from error

@@ -1,0 +1,208 @@
+"""The feed: pages of changes of one bucket, by commit sequence.
+
+Responsible for: cursors, choosing the items of a page, the checkpoint. Not responsible for: taking
+sequences (`service`), HTTP, waiting. Invariants: a page is read in one moment, as state: each item
+stands as it is now, however often it changed; a cursor is only answered by the history it came
+from, else the terminal takes a new snapshot (central notes, 4.4).
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from central import catalogue, keys, ledger, policies, schema, sealing
+from central.service import Work
+from sync.feed import (
+    Checkpoint,
+    FeedPage,
+    Item,
+    KeyPut,
+    OutletPut,
+    PolicyPut,
+    ProductPut,
+    Reflects,
+    SealedGone,
+    SealedPut,
+    StateGone,
+)
+from vouchers import ids, times
+
+_CURSOR: Final = re.compile(r"1\.([0-9a-f]{1,16})\.(\d{1,16})", re.ASCII)
+BEGINNING: Final = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """The cursor cannot be served: `reason` is epoch, floor, ahead or unknown_bucket."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads: a terminal's POSID and its current epoch."""
+
+    posid: str
+    epoch: int
+
+
+def cursor_text(epoch: str, seq: int) -> str:
+    """A cursor: the place `seq` in the history `epoch` of a bucket."""
+    return f"1.{epoch}.{seq}"
+
+
+def heads(work: Work, buckets: Collection[int] | None = None) -> dict[int, str]:
+    """The cursor of the newest change of each bucket."""
+    table = schema.feed_heads
+    query = select(table).where(table.c.merchant == work.merchant).order_by(table.c.bucket)
+    return {
+        row.bucket: cursor_text(row.epoch, row.seq)
+        for row in work.connection.execute(query)
+        if buckets is None or row.bucket in buckets
+    }
+
+
+def read_page(
+    work: Work, bucket: int, after: str, *, limit: int, reader: Reader
+) -> FeedPage | Resync:
+    """The changes of a bucket after a cursor, at most `limit` feed rows of them."""
+    table = schema.feed_heads
+    head = work.connection.execute(
+        select(table).where(table.c.merchant == work.merchant, table.c.bucket == bucket)
+    ).one_or_none()
+    if head is None:
+        return Resync("unknown_bucket")
+    start = _start(head, after)
+    if isinstance(start, Resync):
+        return start
+    rows = _rows(work, bucket, start, limit)
+    until = rows[-1].seq if rows else head.seq
+    more = until < head.seq
+    return FeedPage(
+        from_=after,
+        cursor=cursor_text(head.epoch, until),
+        more=more,
+        sealed_through=times.format_utc(sealing.sealed_through(work)),
+        reflects=_reflects(work, reader),
+        items=tuple(_items(work, bucket, rows)),
+        checkpoint=None if more else Checkpoint(seq=until, live=head.live, digest=head.digest),
+    )
+
+
+def _start(head: Any, after: str) -> int | Resync:
+    if after == BEGINNING:
+        return 0
+    found = _CURSOR.fullmatch(after)
+    if found is None or found[1] != head.epoch:
+        return Resync("epoch")
+    seq = int(found[2])
+    if seq > head.seq:
+        return Resync("ahead")
+    return Resync("floor") if seq < head.floor else seq
+
+
+def _rows(work: Work, bucket: int, after: int, limit: int) -> Sequence[Any]:
+    table = schema.feed
+    return work.connection.execute(
+        select(table)
+        .where(table.c.merchant == work.merchant, table.c.bucket == bucket, table.c.seq > after)
+        .order_by(table.c.seq)
+        .limit(limit)
+    ).all()
+
+
+def _reflects(work: Work, reader: Reader) -> Reflects | None:
+    table = schema.streams
+    seq = work.connection.execute(
+        select(table.c.seq).where(
+            table.c.merchant == work.merchant,
+            table.c.posid == reader.posid,
+            table.c.epoch == reader.epoch,
+        )
+    ).scalar()
+    return None if seq is None else Reflects(epoch=reader.epoch, seq=int(seq))
+
+
+def _items(work: Work, bucket: int, rows: Sequence[Any]) -> list[Item]:
+    """The items that the rows name, each once, in the order of their newest row."""
+    newest = {(row.kind, row.ref): row.seq for row in rows}
+    by_kind: dict[str, list[str]] = {}
+    for kind, ref in newest:
+        by_kind.setdefault(kind, []).append(ref)
+    found: dict[tuple[str, str], Item] = {}
+    for kind, refs in by_kind.items():
+        found |= {(kind, ref): item for ref, item in _read(work, bucket, kind, refs).items()}
+    return [found[name] for name in sorted(found, key=newest.__getitem__)]
+
+
+def _read(work: Work, bucket: int, kind: str, refs: list[str]) -> dict[str, Item]:
+    match kind:
+        case ledger.STATE:
+            return _states(work, bucket, refs)
+        case ledger.SEALED:
+            return _sealed(work, bucket, refs)
+        case "product":
+            products = catalogue.products(work)
+            return {ref: product_item(products[int(ref)]) for ref in refs}
+        case "outlet":
+            outlets = {str(row.outlet): row for row in catalogue.outlets(work)}
+            return {
+                ref: OutletPut(id=outlets[ref].outlet, name=outlets[ref].name, version=1)
+                for ref in refs
+            }
+        case "policy":
+            return dict.fromkeys(refs, PolicyPut(policy=policies.current(work)))
+        case "key":
+            ring = keys.load(work)
+            return {
+                ref: KeyPut(kid=int(ref), key=ids.b64u(ring.sign_public[int(ref)])) for ref in refs
+            }
+        case _:
+            raise AssertionError(f"a feed row of kind {kind}")
+
+
+def _states(work: Work, bucket: int, refs: list[str]) -> dict[str, Item]:
+    items: dict[str, Item] = {}
+    for voucher in ledger.find_all(work, refs).values():
+        here = voucher.bucket == bucket
+        items[voucher.voucher] = (
+            ledger.state_item(voucher)
+            if here
+            else StateGone(op="del", voucher=voucher.voucher, version=voucher.version)
+        )
+    return items
+
+
+def _sealed(work: Work, bucket: int, refs: list[str]) -> dict[str, Item]:
+    table = schema.sealed
+    items: dict[str, Item] = {ref: SealedGone(op="del", k=ref) for ref in refs}
+    for part in ledger.parts(refs):
+        rows = work.connection.execute(
+            select(table.c.k, table.c.record, table.c.voucher).where(
+                table.c.merchant == work.merchant,
+                table.c.bucket == bucket,
+                table.c.k.in_([ids.unb64u(ref) for ref in part]),
+            )
+        )
+        for row in rows:
+            k = ids.b64u(row.k)
+            items[k] = SealedPut(k=k, record=ids.b64u(row.record), voucher=row.voucher)
+    return items
+
+
+def product_item(product: catalogue.Product) -> ProductPut:
+    """What a terminal hears of a product."""
+    return ProductPut(
+        id=product.product,
+        name=product.terms.name,
+        outlets=product.outlets,
+        weekdays=product.terms.weekdays,
+        online_only=product.terms.online_only,
+        bucket=product.bucket,
+        price_fen=product.terms.price_fen,
+        version=product.version,
+        slip_text=product.terms.slip_text,
+    )

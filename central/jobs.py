@@ -1,0 +1,126 @@
+"""The scheduled jobs: what happens without anybody asking.
+
+Responsible for: the list of jobs, running them now or as a loop, remembering when they ran. Not
+responsible for: what they do. Invariants: running a job twice, or in two processes at once, does
+nothing twice; a job that fails is logged and tried again, it stops no other.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select, update
+
+from central import claims, orders, schema, sealing
+from central.errors import CentralError
+from central.service import Central, Work
+
+_LOG: Final = logging.getLogger(__name__)
+_TICK_S: Final = 0.2
+"""How long a freshly wanted row may wait for the sealing job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job: `run` answers how many things it dealt with; `every_s` is its rhythm in the loop."""
+
+    name: str
+    every_s: float
+    run: Callable[[Central], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """When a job last ran (ms UTC, None: never) and how many things it dealt with."""
+
+    name: str
+    ran_at: int | None
+    done: int
+
+
+def _seal(central: Central) -> int:
+    done = 0
+    while portion := sealing.run(central):
+        done += portion
+    return done
+
+
+def _seal_a_portion(central: Central) -> int:
+    return sealing.run(central)
+
+
+def _free_claims(central: Central) -> int:
+    with central.write() as work:
+        return claims.free_expired(work)
+
+
+JOBS: Final = (
+    Job("sealing", _TICK_S, _seal),
+    Job("claims", 60, _free_claims),
+    Job("refunds", 60, orders.pay_due_refunds),
+)
+
+
+def run_now(central: Central, names: tuple[str, ...] = ()) -> list[Ran]:
+    """Run the named jobs, or all, once."""
+    ran = []
+    for job in JOBS:
+        if not names or job.name in names:
+            done = job.run(central)
+            ran.append(Ran(job.name, central.clock(), done))
+            _remember(central, ran[-1])
+    return ran
+
+
+def listed(work: Work) -> list[Ran]:
+    """All jobs and when they last ran."""
+    table = schema.jobs
+    rows = work.connection.execute(select(table).where(table.c.merchant == work.merchant))
+    known = {row.job: row for row in rows}
+    return [
+        Ran(job.name, known[job.name].ran_at, known[job.name].done)
+        if job.name in known
+        else Ran(job.name, None, 0)
+        for job in JOBS
+    ]
+
+
+def loop(central: Central, stop: threading.Event) -> None:
+    """Run every job in its rhythm until `stop` is set."""
+    due = dict.fromkeys((job.name for job in JOBS), 0)
+    while not stop.wait(_TICK_S):
+        for job in JOBS:
+            now = central.clock()
+            if now < due[job.name]:
+                continue
+            due[job.name] = now + int(job.every_s * 1000)
+            _attempt(central, job)
+
+
+def _attempt(central: Central, job: Job) -> None:
+    run = _seal_a_portion if job.run is _seal else job.run
+    try:
+        done = run(central)
+        if done:
+            _remember(central, Ran(job.name, central.clock(), done))
+    except CentralError as error:
+        _LOG.warning("job %s: %s", job.name, error)
+    except Exception:  # noqa: BLE001 a worker loop: one job's bug must not end the others
+        _LOG.exception("job %s failed", job.name)
+
+
+def _remember(central: Central, ran: Ran) -> None:
+    table = schema.jobs
+    with central.write() as work:
+        mine = (table.c.merchant == work.merchant) & (table.c.job == ran.name)
+        again = work.connection.execute(
+            update(table).where(mine).values(ran_at=ran.ran_at, done=ran.done)
+        )
+        if again.rowcount == 0:
+            work.connection.execute(
+                table.insert().values(
+                    merchant=work.merchant, job=ran.name, ran_at=ran.ran_at, done=ran.done
+                )
+            )

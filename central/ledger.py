@@ -1,0 +1,177 @@
+"""The vouchers as the ledger holds them.
+
+Responsible for: reading and changing voucher rows, and saying what terminals hear of them. Not
+responsible for: why they change. Invariants: every change raises the version by one and is
+published in the bucket of the voucher's product; `used` includes what was booked and what was
+spent in another system before (`used_before`).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import islice
+from typing import Any, Final
+
+from sqlalchemy import bindparam, select, update
+
+from central import schema
+from central.service import Work
+from sync.feed import State, StatePut, row_digest
+from vouchers import codes, times
+
+STATE: Final = "state"
+SEALED: Final = "sealed"
+
+_BATCH: Final = 500
+"""Values in one IN list: far below every engine's limit on parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """One voucher. Times are milliseconds UTC, validity half-open; `home` None: no home outlet."""
+
+    voucher: str
+    order_id: str
+    product: int
+    bucket: int
+    secret: bytes
+    horizon: int
+    shares: int
+    used: int
+    used_before: int
+    generation: int
+    generation_before: int
+    refunded_shares: int
+    state: State
+    valid_from: int
+    valid_until: int
+    home: int | None
+    last4: str
+    paid_fen: int
+    issued_at: int
+    version: int
+
+    @property
+    def left(self) -> int:
+        """Shares neither used nor refunded, never negative."""
+        return max(0, self.shares - self.used - self.refunded_shares)
+
+    @property
+    def code(self) -> str:
+        """The code that is current now."""
+        return codes.derive(self.secret, self.generation)
+
+
+_NAMES: Final = tuple(field.name for field in fields(Voucher))
+
+
+def find(work: Work, voucher: str) -> Voucher | None:
+    """One voucher, or None."""
+    return find_all(work, [voucher]).get(voucher)
+
+
+def find_all(work: Work, ids: Collection[str], *, lock: bool = False) -> dict[str, Voucher]:
+    """Vouchers by id; unknown ids are left out. `lock` keeps other writers away until commit."""
+    table = schema.vouchers
+    found: dict[str, Voucher] = {}
+    for part in parts(sorted(ids)):
+        query = select(table).where(table.c.merchant == work.merchant, table.c.voucher.in_(part))
+        if lock:  # in the order of ids, so that two batches cannot wait for each other
+            query = query.order_by(table.c.voucher).with_for_update()
+        found |= {row.voucher: read_row(row) for row in work.connection.execute(query)}
+    return found
+
+
+def read_row(row: Any) -> Voucher:
+    """A voucher from a row of the table."""
+    mapping = row._mapping
+    return Voucher(**{name: mapping[name] for name in _NAMES})
+
+
+def insert(work: Work, vouchers: Sequence[Voucher]) -> None:
+    """Add new vouchers with the codes they reserve."""
+    work.connection.execute(
+        schema.vouchers.insert(),
+        [{"merchant": work.merchant, **asdict(voucher)} for voucher in vouchers],
+    )
+    work.connection.execute(
+        schema.codes.insert(),
+        [
+            {
+                "merchant": work.merchant,
+                "code": int(code),
+                "voucher": voucher.voucher,
+                "generation": generation,
+            }
+            for voucher in vouchers
+            for generation, code in enumerate(codes.reserved(voucher.secret, voucher.shares))
+        ],
+    )
+    for voucher in vouchers:
+        work.put(voucher.bucket, STATE, voucher.voucher)
+        digest = row_digest(voucher.voucher, voucher.version)
+        work.tally(voucher.bucket, live=1, digest=digest)
+
+
+def change(work: Work, voucher: Voucher, **values: Any) -> Voucher:
+    """Give a voucher new values, under the next version, and publish it."""
+    after = replace(voucher, **values, version=voucher.version + 1)
+    change_all(work, [after])
+    return after
+
+
+_MUTABLE: Final = (
+    "used",
+    "generation",
+    "refunded_shares",
+    "state",
+    "valid_from",
+    "valid_until",
+    "last4",
+    "version",
+)
+
+
+def change_all(work: Work, after: Sequence[Voucher]) -> None:
+    """Write changed vouchers, each already under its next version, and publish them."""
+    if not after:
+        return
+    table = schema.vouchers
+    work.connection.execute(
+        update(table)
+        .where(table.c.merchant == work.merchant, table.c.voucher == bindparam("_id"))
+        .values({name: bindparam(f"_{name}") for name in _MUTABLE}),
+        [
+            {"_id": voucher.voucher, **{f"_{name}": getattr(voucher, name) for name in _MUTABLE}}
+            for voucher in after
+        ],
+    )
+    for voucher in after:
+        work.put(voucher.bucket, STATE, voucher.voucher)
+        old, new = (row_digest(voucher.voucher, voucher.version - n) for n in (1, 0))
+        work.tally(voucher.bucket, live=0, digest=new - old)
+
+
+def with_last4(voucher: Voucher, last4: str) -> Voucher:
+    """The voucher as it would be with other last four digits; nothing is stored."""
+    return replace(voucher, last4=last4)
+
+
+def state_item(voucher: Voucher) -> StatePut:
+    """What a terminal hears of a voucher."""
+    return StatePut(
+        voucher=voucher.voucher,
+        version=voucher.version,
+        state=voucher.state,
+        generation=voucher.generation,
+        used=voucher.used,
+        valid_from=times.format_utc(voucher.valid_from),
+        valid_until=times.format_utc(voucher.valid_until),
+        home=voucher.home,
+    )
+
+
+def parts(ids: Sequence[str]) -> Iterator[list[str]]:
+    """Ids in portions that fit one statement."""
+    rest = iter(ids)
+    while part := list(islice(rest, _BATCH)):
+        yield part

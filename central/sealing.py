@@ -1,0 +1,245 @@
+"""Sealing: the rows by which a code and its last four digits open their voucher at a counter.
+
+Responsible for: which generations must be sealed, stretching them, and the queue of what is still
+to do. Not responsible for: the cryptography (`vouchers.sealed`). Invariants: nothing is stretched
+inside a transaction; a row is never changed, only added or removed; the queue holds exactly what
+is wanted and missing, so `sealed_through` can be told at any moment.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Table, delete, func, select
+
+from central import keys, ledger, schema
+from central.ledger import Voucher
+from central.service import Central, Work
+from vouchers import codes, ids, sealed
+from vouchers.sealed import NONCE_BYTES, Record, Vault
+
+CURRENT: Final = 0
+NEXT: Final = 1
+
+QUEUE_BATCH: Final = 64
+"""Rows sealed between two transactions: two seconds of the default vault, so others get in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A sealed row ready to be stored."""
+
+    voucher: Voucher
+    generation: int
+    k: bytes
+    record: bytes
+    vault: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealingReport:
+    """How far sealing is: rows there, rows waiting, and the moment up to which all is sealed."""
+
+    sealed: int
+    waiting_current: int
+    waiting_next: int
+    sealed_through: int
+
+
+def wanted(voucher: Voucher) -> tuple[int, ...]:
+    """The generations that must be presentable: the current one, and the next if it can come."""
+    if voucher.state not in ("live", "refunding"):
+        return ()
+    successor = voucher.generation + 1
+    if voucher.left > 1 and successor <= voucher.horizon:
+        return voucher.generation, successor
+    return (voucher.generation,)
+
+
+def seal(central: Central, voucher: Voucher, generation: int, vault: Vault) -> Row:
+    """Stretch and seal one generation. Takes the vault's time; call it outside transactions."""
+    key = sealed.stretch(codes.derive(voucher.secret, generation), voucher.last4, vault)
+    record = Record(
+        voucher=voucher.voucher,
+        secret=voucher.secret,
+        generation=generation,
+        horizon=voucher.horizon,
+        shares=voucher.shares,
+        product=voucher.product,
+        home=voucher.home,
+        paid_fen=voucher.paid_fen,
+    )
+    return Row(
+        voucher=voucher,
+        generation=generation,
+        k=key.row_key,
+        record=sealed.seal(record, key, central.random(NONCE_BYTES)),
+        vault=vault.epoch,
+    )
+
+
+def store(work: Work, rows: Sequence[Row]) -> None:
+    """Add sealed rows and publish them."""
+    if not rows:
+        return
+    work.connection.execute(
+        schema.sealed.insert(),
+        [
+            {
+                "merchant": work.merchant,
+                "k": row.k,
+                "record": row.record,
+                "voucher": row.voucher.voucher,
+                "generation": row.generation,
+                "bucket": row.voucher.bucket,
+                "vault": row.vault,
+            }
+            for row in rows
+        ],
+    )
+    for row in rows:
+        work.put(row.voucher.bucket, ledger.SEALED, ids.b64u(row.k))
+
+
+def forget(work: Work, voucher: Voucher) -> None:
+    """Take away all rows of a voucher (its last four digits changed)."""
+    table = schema.sealed
+    where = (table.c.merchant == work.merchant) & (table.c.voucher == voucher.voucher)
+    for row in work.connection.execute(select(table.c.k, table.c.bucket).where(where)).all():
+        work.remove(row.bucket, ledger.SEALED, ids.b64u(row.k))
+    work.connection.execute(delete(table).where(where))
+    queue = schema.sealing
+    work.connection.execute(
+        delete(queue).where(queue.c.merchant == work.merchant, queue.c.voucher == voucher.voucher)
+    )
+
+
+def enqueue(work: Work, vouchers: Sequence[Voucher]) -> None:
+    """Queue what these vouchers want sealed and do not have."""
+    by_id = {voucher.voucher: voucher for voucher in vouchers}
+    need = {(v.voucher, generation) for v in vouchers for generation in wanted(v)}
+    if not need:
+        return
+    have = _present(work, schema.sealed, sorted(by_id)) | _present(
+        work, schema.sealing, sorted(by_id)
+    )
+    missing = sorted(need - have)
+    if missing:
+        work.connection.execute(
+            schema.sealing.insert(),
+            [_queued(work, by_id[voucher], generation) for voucher, generation in missing],
+        )
+
+
+def _present(work: Work, table: Table, voucher_ids: Sequence[str]) -> set[tuple[str, int]]:
+    found: set[tuple[str, int]] = set()
+    for part in ledger.parts(voucher_ids):
+        rows = work.connection.execute(
+            select(table.c.voucher, table.c.generation).where(
+                table.c.merchant == work.merchant, table.c.voucher.in_(part)
+            )
+        )
+        found.update((row.voucher, row.generation) for row in rows)
+    return found
+
+
+def _queued(work: Work, voucher: Voucher, generation: int) -> dict[str, object]:
+    return {
+        "merchant": work.merchant,
+        "voucher": voucher.voucher,
+        "generation": generation,
+        "urgent": CURRENT if generation == voucher.generation else NEXT,
+        "valid_from": voucher.valid_from,
+        "issued_at": voucher.issued_at,
+    }
+
+
+def run(central: Central, *, limit: int = QUEUE_BATCH) -> int:
+    """Seal up to `limit` rows of the queue: current codes first, by the start of validity.
+
+    Answers how many queue rows were dealt with; 0 means that nothing is waiting.
+    """
+    with central.read() as work:
+        vault = keys.load(work).vault
+        queue = _next(work, limit)
+        vouchers = ledger.find_all(work, {voucher for voucher, _ in queue})
+    rows = [
+        seal(central, vouchers[voucher], generation, vault)
+        for voucher, generation in queue
+        if voucher in vouchers
+    ]
+    with central.write() as work:
+        _store_if_still_wanted(work, rows)
+    return len(queue)
+
+
+def _next(work: Work, limit: int) -> list[tuple[str, int]]:
+    table = schema.sealing
+    rows = work.connection.execute(
+        select(table.c.voucher, table.c.generation)
+        .where(table.c.merchant == work.merchant)
+        .order_by(table.c.urgent, table.c.valid_from, table.c.voucher, table.c.generation)
+        .limit(limit)
+    )
+    return [(row.voucher, row.generation) for row in rows]
+
+
+def _store_if_still_wanted(work: Work, rows: Sequence[Row]) -> None:
+    # Between stretching and now another process may have sealed the row, or the mobile changed.
+    voucher_ids = sorted({row.voucher.voucher for row in rows})
+    still = _present(work, schema.sealing, voucher_ids)
+    have = _present(work, schema.sealed, voucher_ids)
+    now = ledger.find_all(work, voucher_ids)
+    due = [row for row in rows if (row.voucher.voucher, row.generation) in still]
+    store(
+        work,
+        [
+            row
+            for row in due
+            if (row.voucher.voucher, row.generation) not in have
+            and now[row.voucher.voucher].last4 == row.voucher.last4
+        ],
+    )
+    table = schema.sealing
+    for row in due:
+        if now[row.voucher.voucher].last4 == row.voucher.last4:
+            work.connection.execute(
+                delete(table).where(
+                    table.c.merchant == work.merchant,
+                    table.c.voucher == row.voucher.voucher,
+                    table.c.generation == row.generation,
+                )
+            )
+
+
+def sealed_through(work: Work) -> int:
+    """The moment up to which every voucher issued has its current code sealed (ms UTC)."""
+    table = schema.sealing
+    oldest = work.connection.execute(
+        select(func.min(table.c.issued_at)).where(
+            table.c.merchant == work.merchant, table.c.urgent == CURRENT
+        )
+    ).scalar()
+    return work.now if oldest is None else min(work.now, int(oldest) - 1)
+
+
+def report(work: Work) -> SealingReport:
+    """How far sealing is."""
+    table = schema.sealing
+    waiting = {
+        row.urgent: int(row.waiting)
+        for row in work.connection.execute(
+            select(table.c.urgent, func.count().label("waiting"))
+            .where(table.c.merchant == work.merchant)
+            .group_by(table.c.urgent)
+        )
+    }
+    rows = work.connection.execute(
+        select(func.count()).where(schema.sealed.c.merchant == work.merchant)
+    ).scalar_one()
+    return SealingReport(
+        sealed=int(rows),
+        waiting_current=waiting.get(CURRENT, 0),
+        waiting_next=waiting.get(NEXT, 0),
+        sealed_through=sealed_through(work),
+    )

@@ -1,0 +1,269 @@
+"""Snapshots: a whole replica as one file, for terminals that start or start again.
+
+Responsible for: building the file in one consistent moment, its signed manifest, and sharing it
+between terminals until it is too far behind. Not responsible for: HTTP. Invariants: a file is named
+by its SHA-256 and never changes; `sealed` is sorted by key; pulling the feed from the manifest's
+cursors gives the present state.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from sqlalchemy import func, select
+
+from central import catalogue, feed, policies, schema, sealing
+from central.errors import OutOfService
+from central.keys import Keyring
+from central.service import Central, Work
+from sync import acks
+from sync.messages import Manifest
+from sync.replica_schema import REPLICA_SCHEMA, TABLES
+from vouchers import times
+
+KEPT: Final = 3
+"""Files kept, so that downloads of the one before may end."""
+
+AGE_MS_MAX: Final = 6 * times.HOUR_MS
+"""A snapshot older than this is built anew when asked for."""
+
+_SHARE_STALE: Final = 10
+"""Rebuilt once the feed has moved by more than a tenth of the file's rows."""
+
+_PORTION: Final = 5_000
+_READ_BYTES: Final = 1 << 20
+_building = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A snapshot file: its manifest's fields, the moment it shows (ms UTC) and its rows."""
+
+    sha256: str
+    size: int
+    cursor: dict[str, str]
+    sealed_through: str
+    built_at: int
+    rows: int
+
+
+def current(central: Central) -> Built:
+    """A snapshot that is fresh enough, built now if there is none. Raises OutOfService."""
+    try:
+        with _building:
+            found = _newest(central.spool)
+            if found is not None and _fresh(central, found):
+                return found
+            return _build(central)
+    except (OSError, sqlite3.Error) as error:
+        raise OutOfService(f"the snapshot cannot be written: {error}") from error
+
+
+def manifest(built: Built, ring: Keyring) -> Manifest:
+    """The signed manifest of a snapshot."""
+    text = acks.compose_manifest(
+        sha256=built.sha256,
+        size=built.size,
+        cursor=built.cursor,
+        sealed_through=built.sealed_through,
+        schema=REPLICA_SCHEMA,
+    )
+    signed = acks.sign(acks.MANIFEST_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
+    return Manifest(
+        sha256=built.sha256,
+        size=built.size,
+        cursor=built.cursor,
+        sealed_through=built.sealed_through,
+        schema=REPLICA_SCHEMA,
+        kid=signed.kid,
+        sig=signed.sig,
+    )
+
+
+def file_of(central: Central, sha256: str) -> Path | None:
+    """The file of a snapshot, or None if there is none by that name."""
+    path = central.spool / f"{sha256}.db"
+    return path if path.is_file() else None
+
+
+def _newest(spool: Path) -> Built | None:
+    found = []
+    for path in spool.glob("*.json"):
+        with contextlib.suppress(ValueError, OSError, msgspec.MsgspecError):
+            built = msgspec.json.decode(path.read_bytes(), type=Built)
+            if path.with_suffix(".db").is_file():
+                found.append(built)
+    return max(found, key=lambda built: built.built_at, default=None)
+
+
+def _fresh(central: Central, built: Built) -> bool:
+    with central.read() as work:
+        if work.now - built.built_at > AGE_MS_MAX:
+            return False
+        now = {str(bucket): cursor for bucket, cursor in feed.heads(work).items()}
+    if set(now) != set(built.cursor):
+        return False
+    moved = 0
+    for bucket, cursor in now.items():
+        epoch, seq = cursor.rsplit(".", 1)
+        old_epoch, old_seq = built.cursor[bucket].rsplit(".", 1)
+        if epoch != old_epoch or int(seq) < int(old_seq):
+            return False
+        moved += int(seq) - int(old_seq)
+    return moved * _SHARE_STALE <= built.rows
+
+
+def _build(central: Central) -> Built:
+    central.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = central.spool / f"building-{os.getpid()}.tmp"
+    draft.unlink(missing_ok=True)
+    try:
+        with central.read() as work, contextlib.closing(sqlite3.connect(draft)) as file:
+            rows = _fill(central, work, file)
+            cursor = {str(bucket): text for bucket, text in feed.heads(work).items()}
+            through, moment = sealing.sealed_through(work), work.now
+        digest, size = _digest(draft)
+        built = Built(digest, size, cursor, times.format_utc(through), moment, rows)
+        draft.replace(central.spool / f"{digest}.db")
+        (central.spool / f"{digest}.json").write_bytes(msgspec.json.encode(asdict(built)))
+    finally:
+        draft.unlink(missing_ok=True)
+    _forget_old(central.spool)
+    return built
+
+
+def _fill(central: Central, work: Work, file: sqlite3.Connection) -> int:
+    # Nothing is lost if this file is: it is built again. So no journal and no flushing.
+    file.execute("PRAGMA journal_mode = OFF")
+    file.execute("PRAGMA synchronous = OFF")
+    for statement in TABLES:
+        file.execute(statement)
+    rows = _copy_sealed(work, file) + _copy_states(work, file)
+    _copy_catalogue(work, file)
+    streams = schema.streams
+    file.executemany(
+        "INSERT INTO streams VALUES (?, ?, ?)",
+        (
+            (row.posid, row.epoch, row.seq)
+            for row in work.connection.execute(
+                select(streams).where(streams.c.merchant == work.merchant)
+            )
+        ),
+    )
+    file.executemany("INSERT INTO cursor VALUES (?, ?)", feed.heads(work).items())
+    meta = {
+        "schema": str(REPLICA_SCHEMA),
+        "merchant": str(central.merchant),
+        "sealed_through": times.format_utc(sealing.sealed_through(work)),
+        "policy": msgspec.json.encode(policies.current(work)).decode(),
+    }
+    file.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+    file.commit()
+    return rows
+
+
+def _copy_sealed(work: Work, file: sqlite3.Connection) -> int:
+    table = schema.sealed
+    query = (
+        select(table.c.k, table.c.record, table.c.voucher)
+        .where(table.c.merchant == work.merchant)
+        .order_by(table.c.k)
+        .execution_options(yield_per=_PORTION)
+    )
+    file.executemany(
+        "INSERT INTO sealed VALUES (?, ?, ?)",
+        ((row.k, row.record, row.voucher) for row in work.connection.execute(query)),
+    )
+    return _count(work)
+
+
+def _count(work: Work) -> int:
+    table = schema.sealed
+    return int(
+        work.connection.execute(
+            select(func.count()).where(table.c.merchant == work.merchant)
+        ).scalar_one()
+    )
+
+
+def _copy_states(work: Work, file: sqlite3.Connection) -> int:
+    table = schema.vouchers
+    query = (
+        select(table)
+        .where(table.c.merchant == work.merchant)
+        .order_by(table.c.voucher)
+        .execution_options(yield_per=_PORTION)
+    )
+    cursor = file.executemany(
+        "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+        (
+            (
+                row.voucher,
+                row.version,
+                row.state,
+                row.generation,
+                row.used,
+                row.valid_from,
+                row.valid_until,
+                row.home,
+            )
+            for row in work.connection.execute(query)
+        ),
+    )
+    return max(0, cursor.rowcount)
+
+
+def _copy_catalogue(work: Work, file: sqlite3.Connection) -> None:
+    file.executemany(
+        "INSERT INTO product VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                product.product,
+                product.version,
+                product.terms.name,
+                json.dumps(product.outlets),
+                json.dumps(product.terms.weekdays),
+                int(product.terms.online_only),
+                product.bucket,
+                product.terms.price_fen,
+                product.terms.slip_text,
+            )
+            for product in catalogue.products(work).values()
+        ),
+    )
+    file.executemany(
+        "INSERT INTO outlet VALUES (?, 1, ?)",
+        ((outlet.outlet, outlet.name) for outlet in catalogue.outlets(work)),
+    )
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    digest = hashlib.sha256()
+    size = 0
+    for part in portions(path, 0):
+        digest.update(part)
+        size += len(part)
+    return digest.hexdigest(), size
+
+
+def portions(path: Path, start: int) -> Iterator[bytes]:
+    """The bytes of a file from an offset, in portions of 1 MiB."""
+    with path.open("rb") as file:
+        file.seek(start)
+        while part := file.read(_READ_BYTES):
+            yield part
+
+
+def _forget_old(spool: Path) -> None:
+    manifests = sorted(spool.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    for path in manifests[:-KEPT]:
+        path.unlink(missing_ok=True)
+        path.with_suffix(".db").unlink(missing_ok=True)

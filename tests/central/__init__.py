@@ -1,0 +1,1 @@
+"""Tests of the central service over real SQLite files and real HTTP."""
