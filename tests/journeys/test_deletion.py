@@ -78,7 +78,8 @@ for name in given["modules"]:
 from vouchers.booking import Use, VoucherFacts, book
 from vouchers.entries import Kind
 facts = VoucherFacts(1, 0, 0, 10, frozenset({1}), 1)
-uses = [Use(till + "_1_00000001", Kind.REDEEMED, till, 1, 1, 0, 5, n) for n, till in enumerate("AB")]
+redeemed = Kind.REDEEMED
+uses = [Use(till + "_1_00000001", redeemed, till, 1, 1, 0, 5, n) for n, till in enumerate("AB")]
 print(json.dumps([str(one.verdict) for one in book(facts, uses).judgements]))
 """
 
