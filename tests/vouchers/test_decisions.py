@@ -113,7 +113,31 @@ def test_a_successor_stays_inside_the_horizon(case: rules.Case) -> None:
     assert not found.successor or found.generation_after <= case.record.horizon
 
 
-@given(cases())
+@st.composite
+def foreign_cases(draw: st.DrawFn) -> rules.Case:
+    """A good voucher of another home, or of none, before a terminal that is cut off."""
+    case = draw(cases())
+    home = draw(st.sampled_from([None, THERE]))
+    known = Standing(VoucherState.LIVE, 0, 0, 0, 40 * DAY, home, own=draw(st.integers(-1, 2)))
+    limits = rules.OfflineLimits(
+        unhomed_shares=draw(st.integers(1, 3)),
+        foreign_shares_row=draw(st.integers(1, 3)),
+        foreign_shares_qr=draw(st.integers(1, 3)),
+    )
+    return replace(
+        case,
+        record=replace(case.record, shares=6, generation=0, horizon=9, home=home),
+        standing=known,
+        product=rules.ProductRule(1, frozenset({HERE}), frozenset(), online_only=False),
+        moment=rules.Moment(30 * DAY, 30 * DAY, 1, suspect=False, outlet=HERE),
+        count=draw(st.integers(1, 4)),
+        claimed=False,
+        claim_refusal=None,
+        posture=rules.Posture(limits, 0, 0, 0, last_contact=30 * DAY, replica_at=30 * DAY),
+    )
+
+
+@given(cases() | foreign_cases())
 def test_alone_means_within_the_allowance(case: rules.Case) -> None:
     """Without a claim, units of another home are given only as far as the owner allows."""
     found = rules.decide(case)
