@@ -6,16 +6,20 @@ the promised parts still work when a package is not there at all (the deletion t
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("vouchers", "drivers", "sync", "terminal", "central", "config")
 
 # Makes packages unimportable, as if their folders had been deleted, then imports the modules and
 # prints what was loaded. A finder that raises is asked before any other.
@@ -76,13 +80,43 @@ def test_contracts_are_kept() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def imported_tops(path: Path) -> set[str]:
+    """The top-level names that a file imports, at any depth of its code."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+
+
+def test_every_import_is_declared() -> None:
+    """What the code imports stands in pyproject.toml; nothing leans on another's dependency."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    run_time = {_distribution(one) for one in project["dependencies"]}
+    for_tests = {_distribution(one) for one in project["optional-dependencies"]["test"]}
+    makers = packages_distributions()
+    offences = []
+    for folder, allowed in [*((p, run_time) for p in PACKAGES), ("tests", run_time | for_tests)]:
+        for path in (ROOT / folder).rglob("*.py"):
+            for top in imported_tops(path) - {*PACKAGES, "tests", "hexiao"}:
+                if not {_distribution(one) for one in makers.get(top, [top])} & allowed:
+                    offences.append(f"{path.relative_to(ROOT)}: {top}")
+    assert offences == []
+
+
+def _distribution(requirement: str) -> str:
+    """The name of a distribution in a requirement, as the index normalises it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[>=<;~! ]", requirement)[0]).lower()
+
+
 def test_nobody_imports_the_command() -> None:
     """hexiao.py is the only module that knows both sides, so no module may know it."""
     pattern = re.compile(r"^\s*(?:from hexiao\b|import hexiao\b)", re.MULTILINE)
-    packages = ("vouchers", "drivers", "sync", "terminal", "central", "config")
     offences = [
         path.relative_to(ROOT).as_posix()
-        for package in packages
+        for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
         if pattern.search(path.read_text("utf-8"))
     ]
