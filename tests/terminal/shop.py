@@ -156,10 +156,10 @@ class Shop:
         horizon: int | None = None,
     ) -> Sample:
         """Put a voucher into the replica, with sealed rows for the current and next generation."""
-        self.serial += 1
+        self._next_secret(shares)
         sample = Sample(
             uuid7(NOW + self.serial, bytes(10)),
-            self.serial.to_bytes(32, "big"),
+            self.serial.to_bytes(32),
             f"{self.serial:04d}",
             shares,
             product,
@@ -187,6 +187,12 @@ class Shop:
                 (sample.voucher, state, generation, used, *valid, home),
             )
         return sample
+
+    def _next_secret(self, shares: int) -> None:
+        """Central draws again when a code looks like a mobile number (decision 14)."""
+        self.serial += 1
+        while any(map(codes.looks_like_mobile, codes.reserved(self.serial.to_bytes(32), shares))):
+            self.serial += 1
 
     def qr(self, sample: Sample, *, issued_ms: int = NOW + 1000) -> str:
         """The signed QR of a voucher, generation 0."""

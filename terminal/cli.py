@@ -1,0 +1,132 @@
+"""The terminal's command line (design, section 5).
+
+Responsible for: parsing, settings, finding the holder of the data directory, exit statuses and the
+form of errors. Not responsible for: what a command does. Invariants: bad input gives a message,
+never a traceback; a command runs in the holder when there is one, else alone under the lock; this
+module imports nothing heavy before it knows that it must.
+"""
+
+import getpass
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Final
+
+from config.loader import Loaded, SettingsError, load
+from terminal import control
+from terminal.arguments import WrongUsageError, parser
+from terminal.control import Asked
+from terminal.errors import HeldElsewhere, Misconfigured, OutcomeUnknown, OutOfService
+
+DONE, REFUSED, WRONG_USE, OUT_OF_SERVICE = 0, 1, 2, 3
+_RETRY_S: Final = 0.05
+
+_BY_HOLDER: Final = ("lookup", "redeem", "reverse", "sync", "journal", "doctor")
+"""Commands that work on an open terminal; the holder runs them when there is one."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; answers the exit status."""
+    if not __debug__:
+        sys.stderr.write("hexiao does not run with python -O: its assertions guard money\n")
+        return WRONG_USE
+    try:
+        args = parser().parse_args(list(argv))
+    except WrongUsageError as error:
+        _write_err(f"{error}\n")
+        return WRONG_USE
+    try:
+        return _run(args, list(argv))
+    except KeyboardInterrupt:
+        return OUT_OF_SERVICE
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; there is nobody to tell
+        return OUT_OF_SERVICE
+
+
+def _run(args: Namespace, argv: list[str]) -> int:
+    try:
+        loaded = load(args.config)
+        if args.command in _BY_HOLDER:
+            return _by_holder(loaded, args, argv)
+        return _own(loaded, args)
+    except (SettingsError, Misconfigured) as error:
+        return _said(args, "out_of_service", str(error), WRONG_USE)
+    except HeldElsewhere as error:
+        return _said(args, "busy", str(error), OUT_OF_SERVICE)
+    except OutcomeUnknown as error:
+        return _said(args, "outcome_unknown", str(error), OUT_OF_SERVICE)
+    except (OutOfService, ConnectionError) as error:
+        return _said(args, "out_of_service", str(error), OUT_OF_SERVICE)
+    except OSError as error:
+        message = f"{error.strerror or error}: {error.filename or 'the data directory'}"
+        return _said(args, "out_of_service", message, OUT_OF_SERVICE)
+
+
+def _said(args: Namespace, reason: str, message: str, status: int) -> int:
+    if getattr(args, "json", False):
+        import json
+
+        sys.stdout.write(json.dumps({"ok": False, "reason": reason, "message": message}) + "\n")
+    else:
+        sys.stderr.write(message + "\n")
+    return status
+
+
+def _by_holder(loaded: Loaded, args: Namespace, argv: list[str]) -> int:
+    from terminal.station import Place
+
+    data = Place(loaded).data
+    asked = Asked(tuple(argv), tuple(_stdin_lines(args)))
+    deadline = time.monotonic() + args.wait
+    while True:
+        status = control.ask(data, asked, _write_out, _write_err)
+        if status is not None:
+            return status
+        try:
+            return _alone(loaded, args, asked)
+        except HeldElsewhere:
+            # Whoever holds it may be about to serve the socket, or to let go.
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_RETRY_S)
+
+
+def _alone(loaded: Loaded, args: Namespace, asked: Asked) -> int:
+    from terminal.commands import execute_alone
+    from terminal.datadir import hold
+    from terminal.desk import Io
+    from terminal.station import Place
+
+    io = Io(_write_out, _write_err, list(asked.lines))
+    with hold(Place(loaded).data, wait_s=0):
+        return execute_alone(loaded, args, io, ask_passphrase)
+
+
+def _own(loaded: Loaded, args: Namespace) -> int:
+    """Commands that hold the terminal themselves, or need none."""
+    from terminal.commands import execute_own
+    from terminal.desk import Io
+
+    return execute_own(loaded, args, Io(_write_out, _write_err), ask_passphrase)
+
+
+def _write_out(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _write_err(text: str) -> None:
+    sys.stderr.write(text)
+
+
+def ask_passphrase() -> str:
+    """Ask the person at the keyboard for the database passphrase."""
+    return getpass.getpass("passphrase of this terminal: ")
+
+
+def _stdin_lines(args: Namespace) -> list[str]:
+    """One line per argument that was given as `-`."""
+    wanted = [getattr(args, name, None) for name in ("code", "last4")].count("-")
+    return [sys.stdin.readline().rstrip("\r\n") for _ in range(wanted)]

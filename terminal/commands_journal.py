@@ -1,0 +1,141 @@
+"""`journal list / verify / export / rescue` (design, section 5).
+
+Responsible for: showing, checking and copying the journal. Not responsible for: changing it; none
+of these writes to it. Invariant: `rescue` needs nothing but the data directory and its key, so it
+works on a dead terminal's disk.
+"""
+
+import os
+from argparse import Namespace
+from pathlib import Path
+
+from terminal import export, startup
+from terminal.desk import DONE, OUT_OF_SERVICE, Desk, Io, fail
+from terminal.journal import Stored
+from terminal.parts import Parts
+from vouchers import entries, ids, times
+
+
+def list_entries(desk: Desk, args: Namespace, io: Io) -> int:
+    """Entries, oldest first; by request, serial or kind."""
+    found = desk.station.counter.exclusive(lambda parts: _select(parts, args))
+    for stored in found:
+        entry = entries.read_entry(stored.body)
+        if args.json:
+            io.json(
+                {
+                    "serial": ids.serial(entry.posid, entry.epoch, entry.seq),
+                    "epoch": entry.epoch,
+                    "seq": entry.seq,
+                    "kind": str(entry.kind),
+                    "at": times.format_utc(entry.at),
+                    "clerk": entry.clerk,
+                    "data": dict(entry.data),
+                    "hash": stored.hash,
+                }
+            )
+        else:
+            said = ids.serial(entry.posid, entry.epoch, entry.seq)
+            io.out(f"{said}  {times.format_utc(entry.at)}  {entry.kind}  {entry.clerk}\n")
+    return DONE
+
+
+def verify(desk: Desk, args: Namespace, io: Io) -> int:
+    """Check chain, signatures and totals."""
+
+    def check(parts: Parts) -> tuple[str | None, int]:
+        wrong = startup.file_fault(parts.journal) or startup.chain_fault(parts, everything=True)
+        return wrong, parts.journal.count_after(0, 0)
+
+    wrong, count = desk.station.counter.exclusive(check)
+    if wrong is not None:
+        message = f"the journal does not hold: {wrong}. Keep it; run `hexiao journal rescue`"
+        return fail("out_of_service", message, io, as_json=args.json)
+    head = desk.station.counter.exclusive(lambda parts: parts.journal.head())
+    if args.json:
+        io.json({"ok": True, "entries": count, "epoch": head.epoch, "head": head.hash})
+    else:
+        io.out(f"{count} entries hold together; head {head.hash[:16]}\n")
+    return DONE
+
+
+def export_entries(desk: Desk, args: Namespace, io: Io) -> int:
+    """Entries as JSON lines, to a file or standard output; by default of the current epoch."""
+
+    def collect(parts: Parts) -> list[str]:
+        epoch = args.epoch or parts.journal.head().epoch
+        return _lines(parts, epoch, args.since)
+
+    return _put(desk.station.counter.exclusive(collect), args, io)
+
+
+def rescue(desk: Desk, args: Namespace, io: Io) -> int:
+    """What central has not acknowledged, one file per epoch (`import-journal` takes each)."""
+    return rescue_parts(desk.station.counter.parts, args, io)
+
+
+def rescue_parts(parts: Parts, args: Namespace, io: Io) -> int:
+    """The same on parts that were opened without being checked: a damaged journal's case."""
+    out = Path(args.out)
+    written = 0
+    for epoch in parts.journal.epochs():
+        row = parts.journal.connection.execute(
+            "SELECT coalesce(max(up_to), 0) FROM ack WHERE epoch = ?", (epoch,)
+        ).fetchone()
+        since = int(str(row[0])) if row is not None else 0
+        found = _lines(parts, epoch, since)
+        if len(found) > 1:
+            path = out if written == 0 else out.with_name(f"{out.stem}-{epoch}{out.suffix}")
+            path.write_text("\n".join(found) + "\n", encoding="utf-8")
+            io.err(f"{len(found) - 1} entries of epoch {epoch} in {path}\n")
+            written += len(found) - 1
+    if written == 0:
+        io.err("central has acknowledged everything: there is nothing to rescue\n")
+    if args.json:
+        io.json({"ok": True, "entries": written})
+    return DONE
+
+
+def _select(parts: Parts, args: Namespace) -> list[Stored]:
+    if args.request:
+        found = parts.journal.find_request(args.request)
+        return [] if found is None else [found]
+    if args.serial:
+        named = ids.parse_serial(args.serial)
+        if named is None or named.posid != parts.identity.posid:
+            return []
+        return list(parts.journal.entries(named.epoch, named.seq - 1, 1))
+    kinds = (args.kind,) if args.kind else tuple(map(str, entries.Kind))
+    marks = ", ".join("?" * len(kinds))
+    rows = parts.journal.connection.execute(
+        f"SELECT epoch, seq, body, hash, sig FROM entry WHERE kind IN ({marks})"
+        " ORDER BY epoch, seq",
+        kinds,
+    )
+    return [Stored(*row) for row in rows]
+
+
+def _lines(parts: Parts, epoch: int, since: int) -> list[str]:
+    return list(
+        export.lines(
+            parts.journal,
+            epoch=epoch,
+            since=since,
+            merchant=parts.identity.merchant,
+            posid=parts.identity.posid,
+        )
+    )
+
+
+def _put(found: list[str], args: Namespace, io: Io) -> int:
+    text = "\n".join(found) + "\n"
+    if not args.out:
+        io.out(text)
+        return DONE
+    try:
+        Path(args.out).write_text(text, encoding="utf-8")
+    except OSError as error:
+        io.err(f"{args.out} cannot be written: {os.strerror(error.errno or 0)}\n")
+        return OUT_OF_SERVICE
+    io.err(f"{len(found) - 1} entries in {args.out}\n")
+    return DONE

@@ -1,0 +1,157 @@
+"""`kiosk`, `run`, `sync`, `enrol`, `demo`: commands that hold a terminal or make one.
+
+Responsible for: starting a station, its control socket and its screen, and ending them in order on
+a signal. Not responsible for: what happens at the counter. Invariant: whoever holds the data
+directory answers the control socket for as long as it does.
+"""
+
+import signal
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from config.loader import Loaded
+from drivers.scanner.scan import Scan
+from terminal import assembly
+from terminal.control import ControlServer, Handler
+from terminal.datadir import hold
+from terminal.desk import DONE, OUT_OF_SERVICE, Desk, Io, fail
+from terminal.errors import Misconfigured
+from terminal.station import Place, Station
+
+HOLD_WAIT_S = 5.0
+
+
+class Serves(Protocol):
+    """Makes the control socket's handler for an open station."""
+
+    def __call__(self, station: Station) -> Handler:
+        """The handler."""
+        ...
+
+
+@contextmanager
+def held_station(loaded: Loaded, serves: Serves, *, wait_s: float) -> Iterator[Station]:
+    """Hold the data directory with everything running; ends it all on the way out."""
+    place = Place(loaded)
+    with hold(place.data, wait_s=wait_s):
+        station = Station(place)
+        server = ControlServer(place.data, serves(station))
+        try:
+            station.begin(assembly.VERSION)
+            station.start()
+            server.start()
+            yield station
+        finally:
+            server.stop()
+            station.stop()
+
+
+def run(loaded: Loaded, args: Namespace, io: Io, serves: Serves) -> int:
+    """The terminal without a screen, until a signal."""
+    with held_station(loaded, serves, wait_s=args.wait) as station, signalled() as ended:
+        io.err(f"{station.counter.parts.identity.posid} is running; end it with a signal\n")
+        ended.wait()
+    return DONE
+
+
+def kiosk(
+    loaded: Loaded, args: Namespace, serves: Serves, samples: Sequence[tuple[str, str, str]] = ()
+) -> int:
+    """The counter screen. `samples` are (code, last four, what it is) for the help."""
+    with held_station(loaded, serves, wait_s=args.wait) as station:
+        return show(station, plain=args.plain, samples=samples)
+
+
+def show(station: Station, *, plain: bool, samples: Sequence[tuple[str, str, str]] = ()) -> int:
+    """Open the kiosk on a running station."""
+    try:
+        from terminal.kiosk import Sample, run_kiosk
+        from terminal.words import Language
+    except ImportError as error:
+        raise Misconfigured(f"the kiosk needs Textual, which is not installed: {error}") from error
+    shown = tuple(Sample(code, last4, note) for code, last4, note in samples)
+
+    def scans(deliver: Callable[[Scan], None]) -> None:
+        station.scan_into(deliver)
+
+    return run_kiosk(
+        station.counter,
+        language=Language(station.place.loaded.settings.kiosk.language),
+        zone=station.counter.parts.identity.zone,
+        samples=shown,
+        scans=scans,
+        plain=plain,
+    )
+
+
+@contextmanager
+def signalled() -> Iterator[threading.Event]:
+    """An event that SIGTERM, SIGINT and SIGHUP set, so that everything ends in order."""
+    ended = threading.Event()
+    names = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP"):
+        names.append(signal.SIGHUP)
+    before = {name: signal.signal(name, lambda *_: ended.set()) for name in names}
+    try:
+        yield ended
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def sync(desk: Desk, args: Namespace, io: Io) -> int:
+    """Pull the feed and push the journal now; exit 3 if central was not reached."""
+    worker = desk.station.syncing
+    if worker is None:
+        message = "this terminal has no central: enrol it, or set central.enabled"
+        return fail("out_of_service", message, io, as_json=args.json)
+    result = worker.once()
+    ok = result.error is None and result.fence is None
+    said: dict[str, object] = {
+        "ok": ok,
+        "pulled": result.pulled,
+        "pushed": result.pushed,
+        "up_to": result.up_to,
+        "behind": result.behind,
+        "replica_age_s": result.replica_age_s,
+    }
+    why = str(result.fence.detail) if result.fence is not None else str(result.error or "")
+    if args.json:
+        io.json(said if ok else {**said, "reason": "out_of_service", "message": why})
+    elif ok:
+        io.out(f"pulled {result.pulled}, pushed {result.pushed}, {result.behind} behind\n")
+    else:
+        io.err(f"central was not reached: {why}\n")
+    return DONE if ok else OUT_OF_SERVICE
+
+
+def enrol(loaded: Loaded, args: Namespace, io: Io, ask: Callable[[], str]) -> int:
+    """Pair this terminal."""
+    from terminal.enrol import enrol as pair
+
+    place = Place(loaded)
+    settings = loaded.settings
+    with hold(place.data, wait_s=args.wait):
+        identity = pair(
+            place.data,
+            args.url,
+            args.pairing_code,
+            key_source=settings.keys.source,
+            insecure_http=settings.central.insecure_http,
+            ask_passphrase=ask,
+        )
+    said: dict[str, object] = {
+        "ok": True,
+        "posid": identity.posid,
+        "epoch": identity.epoch,
+        "outlet": identity.outlet,
+        "merchant": identity.merchant,
+    }
+    if args.json:
+        io.json(said)
+    else:
+        io.out(f"{identity.posid} is enrolled at {identity.outlet_name}, epoch {identity.epoch}\n")
+    return DONE

@@ -1,0 +1,172 @@
+"""A running terminal: the counter with its followers and devices.
+
+Responsible for: starting and stopping printing, syncing and scanning around one counter, and the
+lamps of the status line. Not responsible for: holding the data directory, commands or screens.
+Invariant: the counter redeems whether or not any follower or device can be started.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from config import profiles
+from config.loader import Loaded
+from drivers import emulated
+from drivers.errors import DriverError
+from drivers.escpos.profile import read_printer_profile
+from drivers.events import DeviceEvent, Presence
+from drivers.scanner.profile import read_scanner_profile
+from drivers.scanner.scan import Scan
+from drivers.scanner.serial_scanner import SerialScanner
+from terminal import assembly, keys, startup
+from terminal.assembly import Options
+from terminal.counter import Lamps, ShopCounter
+from terminal.datadir import DataDir
+from terminal.errors import Misconfigured
+from terminal.printing import PrintWorker
+from terminal.slips import SlipStyle
+from vouchers.ids import uuid7
+
+if TYPE_CHECKING:
+    from terminal.sync_worker import SyncWorker
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a terminal is on this machine, by its settings."""
+
+    loaded: Loaded
+
+    @property
+    def data(self) -> DataDir:
+        """Its data directory."""
+        paths = self.loaded.settings.paths
+        witness = self.loaded.resolve(paths.witness) if paths.witness else None
+        return DataDir.at(self.loaded.resolve(paths.data), witness)
+
+    def options(self, ask: Callable[[], str] | None) -> Options:
+        """What the settings say about the core."""
+        settings = self.loaded.settings
+        return Options(settings.scanner.url_parameters, settings.disk.min_free_mb, ask)
+
+    def style(self) -> SlipStyle:
+        """What the settings say about slips."""
+        receipt = self.loaded.settings.receipt
+        return SlipStyle(receipt.language, receipt.header, receipt.footer)
+
+
+class Station:
+    """One terminal, open. `start` begins the followers, `stop` ends everything."""
+
+    def __init__(self, place: Place, *, ask: Callable[[], str] | None = None) -> None:
+        settings = place.loaded.settings
+        self.place = place
+        self._scanner_state = "none"
+        parts = assembly.open_checked(place.data, place.options(ask))
+        self.counter = ShopCounter(
+            parts,
+            clerk=settings.kiosk.clerk,
+            has_printer=bool(settings.printer.port),
+            lamps=Lamps(self._network, self._printer_lamp, lambda: self._scanner_state),
+        )
+        self.printing = self._make_printing()
+        self.syncing = self._make_syncing(ask)
+        self._scanner: SerialScanner | None = None
+        self.counter.on_entry = self._entry_made
+
+    def begin(self, version: str) -> None:
+        """Journal the start; slips that a crash left half-printed become questions."""
+        parts = self.counter.parts
+        self.counter.exclusive(lambda _: startup.started(parts, version, clerk=self.counter.clerk))
+        self.counter.exclusive(lambda _: parts.witness.write(parts.journal.head()))
+        self.counter.exclusive(lambda _: parts.journal.warm())
+
+    def start(self) -> None:
+        """Start the followers."""
+        if self.printing is not None:
+            self.printing.start()
+        if self.syncing is not None:
+            self.syncing.start()
+
+    def scan_into(self, deliver: Callable[[Scan], None]) -> None:
+        """Open the serial scanner, if one is set, and hand its scans on."""
+        settings = self.place.loaded.settings.scanner
+        if not settings.port:
+            return
+        emulated.register()
+        profile = _profile(settings.profile, read_scanner_profile)
+        self._scanner = SerialScanner(
+            settings.port, profile, on_scan=deliver, on_event=self._scanner_event
+        )
+        self._scanner_state = "lost"
+        self._scanner.start()
+
+    def stop(self) -> None:
+        """End followers and devices, then close the files."""
+        if self._scanner is not None:
+            self._scanner.stop()
+        if self.printing is not None:
+            self.printing.stop()
+        if self.syncing is not None:
+            self.syncing.stop()
+        self.counter.close()
+        self.counter.exclusive(lambda parts: assembly.close(parts))
+
+    def _make_printing(self) -> PrintWorker | None:
+        settings = self.place.loaded.settings
+        if not settings.printer.port:
+            return None
+        emulated.register()
+        return PrintWorker(
+            self.counter,
+            settings.printer.port,
+            _profile(settings.printer.profile, read_printer_profile),
+            style=self.place.style(),
+            backlog_minutes=settings.receipt.backlog_minutes,
+        )
+
+    def _make_syncing(self, ask: Callable[[], str] | None) -> "SyncWorker | None":
+        central = self.place.loaded.settings.central
+        if not central.enabled or not self.counter.parts.identity.url:
+            return None
+        parts = self.counter.parts
+        try:
+            from terminal.sync_worker import SyncWorker
+        except ImportError:
+            # A terminal that was installed without `sync` redeems and prints all the same.
+            return None
+        try:
+            return SyncWorker(
+                self.counter,
+                keys.fetch(self.place.data, ask),
+                instance=uuid7(parts.clock.read().wall_ms, secrets.token_bytes(10)),
+                version=assembly.VERSION,
+                insecure_http=central.insecure_http,
+            )
+        except ValueError as error:
+            raise Misconfigured(str(error)) from error
+
+    def _entry_made(self) -> None:
+        if self.printing is not None:
+            self.printing.wake()
+        if self.syncing is not None:
+            self.syncing.wake()
+
+    def _network(self) -> str:
+        return "none" if self.syncing is None else self.syncing.network()
+
+    def _printer_lamp(self) -> str:
+        return "none" if self.printing is None else str(self.printing.status)
+
+    def _scanner_event(self, event: DeviceEvent) -> None:
+        self._scanner_state = "ready" if event.presence is Presence.FOUND else "lost"
+
+
+def _profile(name: str, read: Callable[[str], P]) -> P:
+    try:
+        return read(profiles.profile_text(name))
+    except (LookupError, DriverError) as error:
+        raise Misconfigured(f"device profile {name!r}: {error}") from error
