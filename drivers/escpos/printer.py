@@ -10,6 +10,7 @@ worker's thread, in the order of truth; callers never wait: every method only pu
 queue. The link is closed by the thread that opened it.
 """
 
+import logging
 import os
 import queue
 import threading
@@ -30,6 +31,7 @@ from drivers.events import DeviceEvent, Presence
 from drivers.link import CHUNK_BYTES, JOIN_S, Link
 from drivers.ports import resolve
 
+_LOG = logging.getLogger(__name__)
 WRITE_MS = 50  # how long one offer may hold the worker; answers are looked at in between
 WAIT_MS_MAX = 1_000
 WRONG_RETRY_MS = 5_000
@@ -193,7 +195,7 @@ class Printer:
             case _Lost(link, reason) if link is self._link:
                 self._lost(reason)
             case _Submit(job_id, slip):
-                self._engine.submit(Job(job_id, lay_out(slip, self._profile)), now)
+                self._submit(job_id, slip, now)
             case _Kick(job_id, within_ms):
                 pulse = Block(encode.job_start(self._profile) + encode.drawer(self._profile), 0)
                 self._engine.submit(Job(job_id, (pulse,), now + within_ms), now)
@@ -204,6 +206,14 @@ class Printer:
             case _:
                 pass
 
+    def _submit(self, job_id: str, slip: Slip, now: int) -> None:
+        try:
+            blocks = lay_out(slip, self._profile)
+        except Exception as fault:  # noqa: BLE001 - one bad slip must not end all printing
+            self._tell(self._outlook.on_job, job_id, JobState.FAILED, _named("layout", fault))
+        else:
+            self._engine.submit(Job(job_id, blocks), now)
+
     def _begin_next(self) -> None:
         job_id = self._engine.startable(self._now())
         if job_id is None or self._link is None:
@@ -211,7 +221,7 @@ class Printer:
         try:
             self._journal.printing(job_id)
         except Exception as fault:  # noqa: BLE001 - whatever it was, the job must not leave
-            self._engine.refuse(job_id, f"journal: {type(fault).__name__}")
+            self._engine.refuse(job_id, _named("journal", fault))
         else:
             self._engine.begin(job_id, self._now())
         self._hand_on()
@@ -232,12 +242,18 @@ class Printer:
         for event in self._engine.events():
             match event:
                 case JobReport(job_id, state, detail):
-                    self._outlook.on_job(job_id, state, detail)
+                    self._tell(self._outlook.on_job, job_id, state, detail)
                 case StatusReport(status):
-                    self._outlook.on_status(status)
+                    self._tell(self._outlook.on_status, status)
                 case Discard():
                     if self._link is not None:
                         self._link.discard_output()
+
+    def _tell(self, callback: Callable[..., None], *told: object) -> None:
+        try:
+            callback(*told)
+        except Exception as fault:  # noqa: BLE001 - who is told must not end who prints
+            _LOG.error("%s: a callback failed: %s", self.port, _named("told", fault))
 
     def _open_if_due(self) -> None:
         if self._link is not None or self._now() < self._retry_ms:
@@ -281,4 +297,10 @@ class Printer:
             self._say(presence, detail)
 
     def _say(self, presence: Presence, detail: str) -> None:
-        self._outlook.on_event(DeviceEvent(self.port, presence, detail, self._now()))
+        event = DeviceEvent(self.port, presence, detail, self._now())
+        self._tell(self._outlook.on_event, event)
+
+
+def _named(where: str, fault: Exception) -> str:
+    """The kind of fault without its text, which may quote a slip."""
+    return f"{where}: {type(fault).__name__}"
