@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from central.errors import Misconfigured, OutOfService
 
@@ -127,3 +127,9 @@ def _outages() -> Iterator[None]:
         yield
     except OperationalError as error:
         raise OutOfService(f"the database does not answer: {error.orig}") from error
+    except DatabaseError as error:
+        # The bare class is how sqlite3 says that a file is damaged or none of its own; every other
+        # kind below it is a bug of ours.
+        if type(error) is not DatabaseError:
+            raise
+        raise OutOfService(f"the database cannot be read: {error.orig}") from error

@@ -220,10 +220,10 @@ def _fresh(
 def _known(work: Work, portion: Sequence[Line]) -> dict[str, str | None]:
     """The fingerprints of the orders of a portion that are here already."""
     table = schema.orders
-    names = {texts.read_name(str(line.values.get("order", "")), "order") for line in portion}
-    readable = [name for name in names if isinstance(name, str)]
+    read = [texts.read_name(str(line.values.get("order", "")), "order") for line in portion]
+    names = {name for name in read if isinstance(name, str)}
     found: dict[str, str | None] = {}
-    for part in ledger.parts(sorted(readable)):
+    for part in ledger.parts(sorted(names)):
         rows = work.connection.execute(
             select(table.c.external, table.c.fingerprint).where(
                 table.c.merchant == work.merchant, table.c.external.in_(part)

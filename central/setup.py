@@ -40,7 +40,7 @@ def init(url: str, new: NewMerchant, random: Callable[[int], bytes]) -> Central 
     """Make the database and its merchant. Refused when there already is one."""
     try:
         ZoneInfo(new.time_zone)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         return Refused("bad_time_zone", f"no time zone is called {new.time_zone[:40]!r}")
     database = Database(url)
     if _holds_central(database):

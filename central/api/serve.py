@@ -5,6 +5,7 @@ or the jobs. Invariants: the address is told only when connections are taken; SI
 it within seconds, however many terminals wait.
 """
 
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -75,9 +76,11 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._waiters = waiters
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        # Not the original: it raises the signal again at the end, and a wanted end is exit 0.
         self._waiters.stop()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:
