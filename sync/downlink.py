@@ -31,13 +31,8 @@ class Downlink:
         self._ports = ports
         self._receiving = Receiving()
         self._prompt_polls = 0
-        self._asked: str | None = None
         self.error: SyncError | None = None
         self.pulled = 0
-
-    def rebootstrap(self, why: str) -> None:
-        """Take a new snapshot with the next step. May be called from another thread."""
-        self._asked = why
 
     def drain(self) -> int:
         """Pull until nothing is left or something fails; the number of items pulled."""
@@ -53,9 +48,9 @@ class Downlink:
 
     def _step(self, wait_s: int) -> int | None:
         """None: there is more to do at once."""
-        if self._asked is not None:
-            asked, self._asked = self._asked, None
-            self._want_snapshot(asked)
+        why = self._ports.mailbox.take()
+        if why is not None:
+            self._want_snapshot(why)
         clock = self._ports.clock
         todo = receiver.plan(
             self._receiving,

@@ -7,7 +7,7 @@ Invariants: calls of one port come from one thread at a time, but those of `Jour
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -160,10 +160,7 @@ class HolderPort(Protocol):
         ...
 
     def directed(self, directives: Sequence[Directive]) -> None:
-        """Act on central's wishes: `wipe`, `rekey`, `message`, `rebootstrap`.
-
-        The last is `Downlink.rebootstrap` of a running worker; `sync_once` sees to it itself.
-        """
+        """Act on central's wishes: `wipe`, `rekey`, `message`. `rebootstrap` is done by `sync`."""
         ...
 
     def fenced(self, epoch: int, fence: Fence) -> None:
@@ -201,6 +198,18 @@ class CentralPort(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Mailbox:
+    """What the uplink hears for the downlink: why a new snapshot is wanted. One slot, no lock."""
+
+    snapshot_why: str | None = None
+
+    def take(self) -> str | None:
+        """The wish, once."""
+        why, self.snapshot_why = self.snapshot_why, None
+        return why
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything a round works on."""
@@ -210,3 +219,4 @@ class Ports:
     clock: ClockPort
     holder: HolderPort
     central: CentralPort
+    mailbox: Mailbox = field(default_factory=Mailbox)

@@ -36,8 +36,6 @@ def sync_once(ports: Ports) -> Result:
     """Say hello, push, pull. Errors of the network are in the result; others are raised."""
     uplink, downlink = Uplink(ports), Downlink(ports)
     pushed = uplink.drain()
-    if any(directive.do == "rebootstrap" for directive in uplink.directives):
-        downlink.rebootstrap("central directs it")
     # Where central did not answer a push it is not asked for a page: once is enough to wait.
     pulled = 0 if isinstance(uplink.error, NoContact) else downlink.drain()
     current = ports.journal.epochs()[-1]

@@ -10,13 +10,15 @@ allows it; nothing of a body is ever logged.
 
 import contextlib
 import ipaddress
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -42,6 +44,7 @@ WAIT_MARGIN_S: Final = 10.0
 _BUDGET_THREADS: Final = 4
 _CHUNK_BYTES: Final = 64 * 1024
 _BUSY: Final = frozenset({429, 503})
+_OPENED: Final = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 _PROXY: Final = frozenset({502, 503, 504})
 
 
@@ -98,18 +101,25 @@ class HttpCentral:
         self._prefix = base.path.rstrip("/") + "/v1"
         self._client = httpx.Client(
             base_url=base.copy_with(path="/"),
-            verify=terms.tls if terms.tls is not None else True,
+            # Loading the authorities takes 30 ms, for nothing where no redirect leaves plain http.
+            verify=terms.tls if terms.tls is not None else base.scheme == "https",
             follow_redirects=False,
             # A proxy set for the whole machine must not swallow what never leaves it.
             trust_env=not _is_loopback(base.host),
             headers={"Accept": "application/json", "User-Agent": "hexiao"},
         )
+        self._sockets: set[socket.socket] = set()
+        self._opening = threading.Lock()
         self._budgeted = ThreadPoolExecutor(_BUDGET_THREADS, thread_name_prefix="central")
 
     def close(self) -> None:
-        """Let go of connections; calls under way end with an error."""
-        self._client.close()
+        """Cut all connections: a call under way in another thread ends at once (`Unreachable`)."""
         self._budgeted.shutdown(wait=False, cancel_futures=True)
+        for opened in self._sockets:
+            # Closing a socket does not wake a thread that reads from it; shutting it down does.
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+        self._client.close()
 
     def enrol(self, request: messages.EnrolmentRequest) -> messages.Enrolment:
         """`POST /enrolments`, unsigned: the proof inside speaks for the key."""
@@ -231,6 +241,7 @@ class HttpCentral:
             content=body or None,
             headers={"Accept-Encoding": coding.ACCEPTED, **extra},
             timeout=httpx.Timeout(ask.answer_s, connect=min(CONNECT_S, ask.answer_s)),
+            extensions={"trace": self._trace},
         )
         if encoding is not None:
             request.headers["Content-Encoding"] = encoding
@@ -242,6 +253,14 @@ class HttpCentral:
             yield response
         finally:
             response.close()
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Remember the sockets of open connections, to be able to cut them."""
+        if event in _OPENED:
+            opened = info["return_value"].get_extra_info("socket")
+            with self._opening:
+                alive = {known for known in self._sockets if known.fileno() >= 0}
+                self._sockets = alive | {opened}
 
     def _sign(self, request: httpx.Request, body: bytes, nonce: str) -> None:
         if self._signer is None:

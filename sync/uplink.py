@@ -14,7 +14,7 @@ from sync import sender
 from sync.acks import Signed, read_time
 from sync.errors import SyncError, Unreachable
 from sync.limits import BATCH_ENTRIES_MAX
-from sync.messages import Directive, Hello
+from sync.messages import Hello
 from sync.pacing import Pace, after_failure
 from sync.ports import Ports
 from sync.sender import Fence, Rest, Send, Sending, Sent, Stream
@@ -35,7 +35,6 @@ class Uplink:
         self._greet_error: SyncError | None = None
         self._push_error: SyncError | None = None
         self.pushed = 0
-        self.directives: tuple[Directive, ...] = ()
 
     @property
     def error(self) -> SyncError | None:
@@ -167,7 +166,8 @@ class Uplink:
             return
         self._greet_pace, self._greet_error = Pace(), None
         self._greet_at_ms = now_ms + GREET_EVERY_MS
-        self.directives = answer.directives
+        if any(directive.do == "rebootstrap" for directive in answer.directives):
+            ports.mailbox.snapshot_why = "central directs it"
         fence = sender.compare_head(
             answer.head, epoch=epoch, own_hash=lambda seq: ports.journal.hash_at(epoch, seq)
         )

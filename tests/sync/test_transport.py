@@ -253,6 +253,40 @@ def test_a_slow_central(connect):
         server.released.set()
 
 
+@pytest.mark.parametrize("secure", [False, True])
+def test_closing_cuts_a_call_under_way(connect, tmp_path, secure):
+    """A poll that central holds open ends at once when the terminal stops."""
+    held, ended = threading.Event(), []
+
+    def hold(handler):
+        held.set()
+        server.released.wait(10)
+
+    server = ScriptedServer(raw=hold)
+    context = None
+    if secure:
+        cert, private = certificate(tmp_path)
+        serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        serving.load_cert_chain(cert, private)
+        server.wrap(serving)
+        context = ssl.create_default_context(cafile=str(cert))
+    with server:
+        url = server.url.replace("http:", "https:") if secure else server.url
+        central = connect(url, tls=context, answer_s=30.0)
+
+        def poll():
+            with pytest.raises(Unreachable):
+                central.feed(0, after="0", limit=1, wait_s=25)
+            ended.append(True)
+
+        polling = threading.Thread(target=poll)
+        polling.start()
+        assert held.wait(5)
+        central.close()
+        polling.join(5)
+        assert ended
+
+
 def test_an_answer_that_trickles(connect):
     """Each byte is in time, the whole is not: the clock of the exchange ends it."""
     ticks = iter(range(0, 10**9, 3_000))
