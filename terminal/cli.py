@@ -18,6 +18,7 @@ from terminal import control
 from terminal.arguments import WrongUsageError, parser
 from terminal.control import Asked
 from terminal.errors import HeldElsewhere, Misconfigured, OutcomeUnknown, OutOfService
+from terminal.place import Place
 
 DONE, REFUSED, WRONG_USE, OUT_OF_SERVICE = 0, 1, 2, 3
 _RETRY_S: Final = 0.05
@@ -75,8 +76,6 @@ def _said(args: Namespace, reason: str, message: str, status: int) -> int:
 
 
 def _by_holder(loaded: Loaded, args: Namespace, argv: list[str]) -> int:
-    from terminal.station import Place
-
     data = Place(loaded).data
     asked = Asked(tuple(argv), tuple(_stdin_lines(args)))
     deadline = time.monotonic() + args.wait
@@ -97,7 +96,6 @@ def _alone(loaded: Loaded, args: Namespace, asked: Asked) -> int:
     from terminal.commands import execute_alone
     from terminal.datadir import hold
     from terminal.desk import Io
-    from terminal.station import Place
 
     io = Io(_write_out, _write_err, list(asked.lines))
     with hold(Place(loaded).data, wait_s=0):

@@ -15,7 +15,8 @@ from terminal.arguments import WrongUsageError, parser
 from terminal.control import Asked, Handler, Write
 from terminal.desk import WRONG_USE, Command, Desk, Io, fail
 from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService
-from terminal.station import Place, Station
+from terminal.place import Place
+from terminal.station import Station, options
 
 _COMMANDS: Final[dict[str, Command]] = {
     "lookup": commands_voucher.lookup,
@@ -103,7 +104,7 @@ def _rescue(place: Place, args: Namespace, io: Io, ask: Callable[[], str]) -> in
     """From a dead terminal's disk: the journal is opened, but not checked."""
     from terminal import assembly
 
-    parts = assembly.open_parts(place.data, place.options(ask))
+    parts = assembly.open_parts(place.data, options(place, ask))
     try:
         return commands_journal.rescue_parts(parts, args, io)
     finally:

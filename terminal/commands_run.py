@@ -19,7 +19,8 @@ from terminal.control import ControlServer, Handler
 from terminal.datadir import hold
 from terminal.desk import DONE, OUT_OF_SERVICE, Desk, Io, fail
 from terminal.errors import Misconfigured
-from terminal.station import Place, Station
+from terminal.place import Place
+from terminal.station import Station
 
 HOLD_WAIT_S = 5.0
 

@@ -22,7 +22,8 @@ from terminal import commands_run
 from terminal.commands_run import Serves
 from terminal.desk import DONE, Io
 from terminal.errors import OutOfService
-from terminal.station import Place, Station
+from terminal.place import Place
+from terminal.station import Station
 
 POSID: Final = "T1"
 _START_S: Final = 30.0

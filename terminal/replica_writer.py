@@ -9,6 +9,7 @@ file serves.
 
 import json
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -28,24 +29,28 @@ from vouchers.ids import unb64u
 
 
 class ReplicaWriter:
-    """The one writing connection; it belongs to the thread that pulls."""
+    """The one writing connection. Two rounds may pull at once (one of them a person's): each call
+    is whole, and a page that another round has overtaken is passed over.
+    """
 
     def __init__(self, path: Path, key: bytes) -> None:
         self._path, self._key = path, key
+        self._lock = threading.RLock()
         self._connection: apsw.Connection | None = None
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def readable(self) -> bool:
         """Whether there is a replica of this version that opens."""
         if not self._path.exists():
             return False
         try:
-            row = self._open().execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+            row = self._one("SELECT value FROM meta WHERE key = 'schema'")
         except (apsw.Error, OutOfService):
             self.close()
             return False
@@ -53,20 +58,20 @@ class ReplicaWriter:
 
     def buckets(self) -> list[int]:
         """The catalogue first, then every bucket that a product names."""
-        rows = self._open().execute("SELECT DISTINCT bucket FROM product WHERE bucket != 0")
-        return [0, *sorted(int(str(row[0])) for row in rows)]
+        with self._lock:
+            rows = self._open().execute("SELECT DISTINCT bucket FROM product WHERE bucket != 0")
+            return [0, *sorted(int(str(row[0])) for row in rows)]
 
     def cursor(self, bucket: int) -> str:
         """Where a bucket stands; `0` before its first page."""
-        row = (
-            self._open().execute("SELECT cursor FROM cursor WHERE bucket = ?", (bucket,)).fetchone()
-        )
+        row = self._one("SELECT cursor FROM cursor WHERE bucket = ?", bucket)
         return "0" if row is None else str(row[0])
 
     def apply(self, bucket: int, page: FeedPage) -> bool:
         """Apply a page and its cursor in one transaction; True when the policy changed."""
-        connection = self._open()
-        with connection:
+        with self._lock, self._open() as connection:
+            if self.cursor(bucket) != page.from_:
+                return False
             for item in page.items:
                 _apply(connection, item, page.reflects)
             connection.execute(
@@ -80,7 +85,8 @@ class ReplicaWriter:
 
     def confirm(self, at_ms: int) -> None:
         """Everything central had was applied at this moment."""
-        _set_meta(self._open(), "fresh_at", times.format_utc(at_ms))
+        with self._lock:
+            _set_meta(self._open(), "fresh_at", times.format_utc(at_ms))
 
     def install(
         self, snapshot: Path, manifest: Manifest, swap: Callable[[Callable[[], None]], None]
@@ -90,10 +96,9 @@ class ReplicaWriter:
         `swap` closes every reader around it. Raises ValueError or OSError; the old file then stays.
         """
         try:
-            self._prepare(snapshot, manifest)
+            _prepare(snapshot, manifest, self._key)
         except apsw.Error as error:
             raise ValueError(f"the snapshot cannot be used: {error}") from error
-        self.close()
 
         def replace() -> None:
             for suffix in ("-wal", "-shm"):
@@ -102,40 +107,47 @@ class ReplicaWriter:
             snapshot.replace(self._path)
             keys.sync_directory(self._path.parent)
 
-        swap(replace)
+        with self._lock:
+            self.close()
+            swap(replace)
 
-    def _prepare(self, snapshot: Path, manifest: Manifest) -> None:
-        connection = apsw.Connection(str(snapshot))
-        try:
-            connection.pragma("journal_mode", "DELETE")
-            if connection.pragma("quick_check") != "ok":
-                raise ValueError("the snapshot is damaged")
-            row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-            if row is None or row[0] != str(REPLICA_SCHEMA):
-                raise ValueError("the snapshot is of a version this terminal does not read")
-            with connection:
-                for bucket, cursor in manifest.cursor.items():
-                    connection.execute(
-                        "INSERT INTO cursor VALUES (?, ?)"
-                        " ON CONFLICT (bucket) DO UPDATE SET cursor = excluded.cursor",
-                        (int(bucket), cursor),
-                    )
-                _set_meta(connection, "sealed_through", manifest.sealed_through)
-            connection.pragma("cipher", "chacha20")
-            connection.pragma("rekey", f"raw:{self._key.hex()}")
-        finally:
-            connection.close()
-        snapshot.chmod(0o600)
-        descriptor = os.open(snapshot, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def _one(self, statement: str, *values: str | int) -> tuple[object, ...] | None:
+        with self._lock:
+            return self._open().execute(statement, values).fetchone()
 
     def _open(self) -> apsw.Connection:
         if self._connection is None:
             self._connection = database.open_replica(self._path, self._key, writable=True)
         return self._connection
+
+
+def _prepare(snapshot: Path, manifest: Manifest, database_key: bytes) -> None:
+    connection = apsw.Connection(str(snapshot))
+    try:
+        connection.pragma("journal_mode", "DELETE")
+        if connection.pragma("quick_check") != "ok":
+            raise ValueError("the snapshot is damaged")
+        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        if row is None or row[0] != str(REPLICA_SCHEMA):
+            raise ValueError("the snapshot is of a version this terminal does not read")
+        with connection:
+            for bucket, cursor in manifest.cursor.items():
+                connection.execute(
+                    "INSERT INTO cursor VALUES (?, ?)"
+                    " ON CONFLICT (bucket) DO UPDATE SET cursor = excluded.cursor",
+                    (int(bucket), cursor),
+                )
+            _set_meta(connection, "sealed_through", manifest.sealed_through)
+        connection.pragma("cipher", "chacha20")
+        connection.pragma("rekey", f"raw:{database_key.hex()}")
+    finally:
+        connection.close()
+    snapshot.chmod(0o600)
+    descriptor = os.open(snapshot, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _set_meta(connection: apsw.Connection, key: str, value: str) -> None:

@@ -7,11 +7,10 @@ Invariant: the counter redeems whether or not any follower or device can be star
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from config import profiles
-from config.loader import Loaded
+from config.schema import Receipt
 from drivers import emulated
 from drivers.errors import DriverError
 from drivers.escpos.profile import read_printer_profile
@@ -22,8 +21,8 @@ from drivers.scanner.serial_scanner import SerialScanner
 from terminal import assembly, keys, startup
 from terminal.assembly import Options
 from terminal.counter import Lamps, ShopCounter
-from terminal.datadir import DataDir
 from terminal.errors import Misconfigured
+from terminal.place import Place
 from terminal.printing import PrintWorker
 from terminal.slips import SlipStyle
 from vouchers.ids import uuid7
@@ -34,30 +33,6 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a terminal is on this machine, by its settings."""
-
-    loaded: Loaded
-
-    @property
-    def data(self) -> DataDir:
-        """Its data directory."""
-        paths = self.loaded.settings.paths
-        witness = self.loaded.resolve(paths.witness) if paths.witness else None
-        return DataDir.at(self.loaded.resolve(paths.data), witness)
-
-    def options(self, ask: Callable[[], str] | None) -> Options:
-        """What the settings say about the core."""
-        settings = self.loaded.settings
-        return Options(settings.scanner.url_parameters, settings.disk.min_free_mb, ask)
-
-    def style(self) -> SlipStyle:
-        """What the settings say about slips."""
-        receipt = self.loaded.settings.receipt
-        return SlipStyle(receipt.language, receipt.header, receipt.footer)
-
-
 class Station:
     """One terminal, open. `start` begins the followers, `stop` ends everything."""
 
@@ -65,7 +40,7 @@ class Station:
         settings = place.loaded.settings
         self.place = place
         self._scanner_state = "none"
-        parts = assembly.open_checked(place.data, place.options(ask))
+        parts = assembly.open_checked(place.data, options(place, ask))
         self.counter = ShopCounter(
             parts,
             clerk=settings.kiosk.clerk,
@@ -124,7 +99,7 @@ class Station:
             self.counter,
             settings.printer.port,
             _profile(settings.printer.profile, read_printer_profile),
-            style=self.place.style(),
+            style=style(settings.receipt),
             backlog_minutes=settings.receipt.backlog_minutes,
         )
 
@@ -163,6 +138,17 @@ class Station:
 
     def _scanner_event(self, event: DeviceEvent) -> None:
         self._scanner_state = "ready" if event.presence is Presence.FOUND else "lost"
+
+
+def options(place: Place, ask: Callable[[], str] | None) -> Options:
+    """What the settings say about the core."""
+    settings = place.loaded.settings
+    return Options(settings.scanner.url_parameters, settings.disk.min_free_mb, ask)
+
+
+def style(receipt: Receipt) -> SlipStyle:
+    """What the settings say about slips."""
+    return SlipStyle(receipt.language, receipt.header, receipt.footer)
 
 
 def _profile(name: str, read: Callable[[str], P]) -> P:

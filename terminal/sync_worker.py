@@ -59,7 +59,6 @@ class SyncWorker:
         self._uplink, self._downlink = Uplink(self._ports), Downlink(self._ports)
         self._stopping = threading.Event()
         self._wake_up, self._wake_down = threading.Event(), threading.Event()
-        self._pulling = threading.Lock()
         self._contact = False
         self._threads: list[threading.Thread] = []
         counter.parts.online = OnlineCentral(self._central, counter.parts, self.believed_up)
@@ -86,9 +85,8 @@ class SyncWorker:
         self._wake_up.set()
 
     def once(self) -> Result:
-        """One full round now, for `hexiao sync --once`."""
-        with self._pulling:
-            result = sync_once(self._ports)
+        """One full round now, for `hexiao sync --once`, beside the threads' own rounds."""
+        result = sync_once(self._ports)
         self._contact = result.error is None
         return result
 
@@ -113,11 +111,7 @@ class SyncWorker:
         self._loop(self._wake_up, self._uplink.step)
 
     def _pull(self) -> None:
-        def step() -> int:
-            with self._pulling:
-                return self._downlink.step(POLL_S)
-
-        self._loop(self._wake_down, step)
+        self._loop(self._wake_down, lambda: self._downlink.step(POLL_S))
 
     def _loop(self, wake: threading.Event, step: Callable[[], int]) -> None:
         while not self._stopping.is_set():

@@ -94,7 +94,7 @@ def key_bar(setting: Setting, width: int) -> Line:
         if not action.on_bar:
             continue
         label = say(action.label, setting.language)
-        used += cells(action.caps) + cells(label) + 4
+        used += cells(action.caps) + cells(label) + 3
         if used > width:
             break
         spans += [Span(f" {action.caps} ", Style.CAP), Span(f"{label} ")]

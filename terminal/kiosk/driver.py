@@ -31,6 +31,11 @@ PASTE_SILENCE_S: Final = 0.2
 
 READ_BYTES: Final = 4096
 
+GATHER_S: Final = 0.002
+GATHER_READS_MAX: Final = 32
+"""Handing keys to the app takes longer than reading them: what is already there is read first, so
+that the pause between two reads is that of the scanner and not ours."""
+
 _PASTE_START: Final = "\x1b[200~"
 _PASTE_END: Final = "\x1b[201~"
 
@@ -98,15 +103,30 @@ class KioskDriver(LinuxDriver):
         selector.register(self.fileno, selectors.EVENT_READ)
         try:
             while not self.exit_event.is_set():
-                if selector.select(POLL_S):
-                    data = self._read()
-                    if not data:
-                        self._app.post_message(TerminalGone())
-                        return
-                    self._emit(reader.feed(data, monotonic()))
+                messages, alive = self._gather(selector, reader)
+                self._emit(messages)
+                if not alive:
+                    self._app.post_message(TerminalGone())
+                    return
                 self._emit(reader.tick(monotonic()))
         finally:
             selector.close()
+
+    def _gather(
+        self, selector: selectors.SelectSelector, reader: HardenedReader
+    ) -> tuple[list[Message], bool]:
+        """Everything that is there, with the time of each read; False when the terminal ended."""
+        messages: list[Message] = []
+        patience_s = POLL_S
+        for _ in range(GATHER_READS_MAX):
+            if not selector.select(patience_s):
+                break
+            data = self._read()
+            if not data:
+                return messages, False
+            messages += reader.feed(data, monotonic())
+            patience_s = GATHER_S
+        return messages, True
 
     def _read(self) -> bytes:
         try:

@@ -107,7 +107,10 @@ def ready(stage: Ready, setting: Setting) -> Page:
         Mood.CALM,
         say("ready.title", language),
         field=spaced(stage.typed + rest),
-        lines=(say("ready.help", language), say("ready.help2", language)),
+        lines=(
+            say("ready.help", language),
+            say("ready.samples" if setting.samples else "ready.help2", language),
+        ),
         keys=_keys(keys, language),
     )
 

@@ -82,6 +82,7 @@ def notice(stage: NoticeOpen, setting: Setting) -> Page:
     """One notice: what happened and what to do."""
     language, about = setting.language, stage.notice
     later = ("-", say("do.back", language))
+    product = about.detail.get("product")
     keys: tuple[tuple[str, str], ...] = (("Enter", say("do.read", language)), later)
     if about.kind == "slip_unknown":
         slip = ("1", say("do.reprint_slip", language)), ("2", say("do.abandon_slip", language))
@@ -89,6 +90,7 @@ def notice(stage: NoticeOpen, setting: Setting) -> Page:
     return Page(
         Mood.SPENT,
         notice_title(about, language),
+        facts=((say("fact.product", language), safe_text(product, 80)),) if product else (),
         lines=tuple(_notice_lines(about, setting)),
         keys=keys,
     )
@@ -100,15 +102,15 @@ def notice_title(about: Notice, language: Language) -> str:
 
 
 def help_pages(setting: Setting, rows_per_page: int) -> list[Page]:
-    """All keys, then the samples of a demo, cut into pages that fit."""
+    """The samples of a demo, then all keys, cut into pages that fit."""
     language = setting.language
     rows = [(action.caps, say(action.label, language)) for action in ACTIONS]
     rows.insert(0, (say("help.digits_key", language), say("help.digits", language)))
     listed = [Row(columns) for columns in rows]
     cut_keys = _cut(listed, rows_per_page)
     cut_samples = _cut(_sample_rows(setting), rows_per_page)
-    titles = [say("help.title", language)] * len(cut_keys)
-    titles += [say("help.samples", language)] * len(cut_samples)
+    titles = [say("help.samples", language)] * len(cut_samples)
+    titles += [say("help.title", language)] * len(cut_keys)
     total = len(titles)
     more = total > 1
     return [
@@ -122,7 +124,7 @@ def help_pages(setting: Setting, rows_per_page: int) -> list[Page]:
             keys=(("Enter", say("do.back", language)),),
         )
         for number, (title, part) in enumerate(
-            zip(titles, [*cut_keys, *cut_samples], strict=True), start=1
+            zip(titles, [*cut_samples, *cut_keys], strict=True), start=1
         )
     ]
 
@@ -180,13 +182,16 @@ def _notice_lines(about: Notice, setting: Setting) -> list[str]:
         "verdict": _verdict(about, language),
         "count": safe_text(about.detail.get("count", "?")),
         "kind": safe_text(about.kind),
+        "text": safe_text(about.detail.get("text", "?")),
     }
     lines = [say(f"notice.{kind}.what", language, **fields)]
     excess, others = about.detail.get("excess"), about.detail.get("others")
-    if kind == "verdict" and isinstance(excess, int) and excess:
+    if kind == "verdict" and (excess or others):
         serials = others if isinstance(others, list | tuple) else []
         listed = words.WORDS[language].joiner.join(safe_text(each) for each in serials) or "?"
-        lines.append(say("notice.verdict.excess", language, excess=excess, others=listed))
+        phrase = "notice.verdict.excess" if excess else "notice.verdict.related"
+        known = {"excess": excess, "others": listed} if excess else {"others": listed}
+        lines.append(say(phrase, language, **known))
     lines.append(say(f"notice.{kind}.then", language))
     return lines
 
@@ -199,6 +204,8 @@ def _verdict(about: Notice, language: Language) -> str:
 
 def _kind(about: Notice) -> str:
     phrases = words.WORDS[Language.EN].phrases
+    if about.detail.get("what") == "witness":
+        return "witness"
     return about.kind if f"notice.{about.kind}.what" in phrases else "other"
 
 

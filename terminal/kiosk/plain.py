@@ -78,6 +78,8 @@ class LineMode:
             self._wait()
             if self._session.leaving:
                 return 0
+            # Whatever was typed has an answer, also when it is the one before.
+            self._said = ()
             self._show()
         return 0
 
