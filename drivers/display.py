@@ -20,6 +20,7 @@ from drivers.escpos.charset import char_columns, clean
 from drivers.events import DeviceEvent, Presence
 from drivers.link import JOIN_S, LineSettings, Link
 from drivers.ports import resolve
+from drivers.telling import tell
 
 WRITE_MS = 500
 FAMILIES = ("cd5220", "escpos", "text")
@@ -138,4 +139,6 @@ class Display:
 
     def _say(self, presence: Presence, detail: str) -> None:
         if not self._stopping.is_set():
-            self._on_event(DeviceEvent(self.port, presence, detail, self._clock.monotonic_ms()))
+            tell(
+                self._on_event, DeviceEvent(self.port, presence, detail, self._clock.monotonic_ms())
+            )

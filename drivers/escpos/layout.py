@@ -142,12 +142,12 @@ def wrap(text: str, width: int) -> list[str]:
     for char in text:
         wide = char_columns(char)
         if used + wide > width:
-            cut = space if char != " " and space > 0 and _splits_word(row, char) else len(row)
+            cut = space if space > 0 and _splits_word(row, char) else len(row)
             rows.append(row[:cut].rstrip(" ") or row[:cut])
-            row = row[cut:].lstrip(" ") if cut < len(row) else ""
+            row = row[cut:].lstrip(" ")
             used, space = columns(row), -1
-            if char == " " and not row:
-                continue
+        if char == " " and rows and not row:
+            continue  # a row that was broken does not go on with spaces
         if char == " " and row.strip(" "):
             space = len(row)
         row, used = row + char, used + wide
@@ -155,7 +155,7 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def _splits_word(row: str, char: str) -> bool:
-    return char_columns(char) == 1 and not row.endswith(" ") and char_columns(row[-1]) == 1
+    return char != " " and row[-1] != " " and char_columns(char) == char_columns(row[-1]) == 1
 
 
 def _qr(payload: str, caption: str, profile: PrinterProfile) -> Iterator[_Piece]:

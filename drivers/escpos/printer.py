@@ -10,7 +10,6 @@ worker's thread, in the order of truth; callers never wait: every method only pu
 queue. The link is closed by the thread that opened it.
 """
 
-import logging
 import os
 import queue
 import threading
@@ -30,8 +29,8 @@ from drivers.escpos.status import PrinterStatus
 from drivers.events import DeviceEvent, Presence
 from drivers.link import CHUNK_BYTES, JOIN_S, Link
 from drivers.ports import resolve
+from drivers.telling import tell
 
-_LOG = logging.getLogger(__name__)
 WRITE_MS = 50  # how long one offer may hold the worker; answers are looked at in between
 WAIT_MS_MAX = 1_000
 WRONG_RETRY_MS = 5_000
@@ -210,7 +209,7 @@ class Printer:
         try:
             blocks = lay_out(slip, self._profile)
         except Exception as fault:  # noqa: BLE001 - one bad slip must not end all printing
-            self._tell(self._outlook.on_job, job_id, JobState.FAILED, _named("layout", fault))
+            tell(self._outlook.on_job, job_id, JobState.FAILED, _named("layout", fault))
         else:
             self._engine.submit(Job(job_id, blocks), now)
 
@@ -242,18 +241,12 @@ class Printer:
         for event in self._engine.events():
             match event:
                 case JobReport(job_id, state, detail):
-                    self._tell(self._outlook.on_job, job_id, state, detail)
+                    tell(self._outlook.on_job, job_id, state, detail)
                 case StatusReport(status):
-                    self._tell(self._outlook.on_status, status)
+                    tell(self._outlook.on_status, status)
                 case Discard():
                     if self._link is not None:
                         self._link.discard_output()
-
-    def _tell(self, callback: Callable[..., None], *told: object) -> None:
-        try:
-            callback(*told)
-        except Exception as fault:  # noqa: BLE001 - who is told must not end who prints
-            _LOG.error("%s: a callback failed: %s", self.port, _named("told", fault))
 
     def _open_if_due(self) -> None:
         if self._link is not None or self._now() < self._retry_ms:
@@ -298,7 +291,7 @@ class Printer:
 
     def _say(self, presence: Presence, detail: str) -> None:
         event = DeviceEvent(self.port, presence, detail, self._now())
-        self._tell(self._outlook.on_event, event)
+        tell(self._outlook.on_event, event)
 
 
 def _named(where: str, fault: Exception) -> str:

@@ -28,6 +28,7 @@ from drivers.scanner.framing import framer_for
 from drivers.scanner.keymap import KeyDecoder
 from drivers.scanner.profile import ScannerProfile
 from drivers.scanner.scan import Scan
+from drivers.telling import tell
 
 _EVENT = struct.Struct("llHHi")
 _GRAB = 0x40044590  # EVIOCGRAB
@@ -175,7 +176,7 @@ class EvdevScanner:
     def _hand_on(self, scans: list[Scan]) -> None:
         for scan in scans:
             if not self._stopping.is_set():
-                self._on_scan(scan)
+                tell(self._on_scan, scan)
 
     def _say_once(self, presence: Presence, detail: str) -> None:
         if self._backoff.lost(self._clock.monotonic_ms()):
@@ -183,4 +184,6 @@ class EvdevScanner:
 
     def _say(self, presence: Presence, detail: str) -> None:
         if not self._stopping.is_set():
-            self._on_event(DeviceEvent(self.port, presence, detail, self._clock.monotonic_ms()))
+            tell(
+                self._on_event, DeviceEvent(self.port, presence, detail, self._clock.monotonic_ms())
+            )

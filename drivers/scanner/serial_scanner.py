@@ -24,6 +24,7 @@ from drivers.scanner.commands import Action, command
 from drivers.scanner.framing import framer_for
 from drivers.scanner.profile import ScannerProfile
 from drivers.scanner.scan import Scan
+from drivers.telling import tell
 
 COMMAND_TIMEOUT_MS = 200
 WRONG_RETRY_MS = 5_000
@@ -140,7 +141,7 @@ class SerialScanner:
         self._send(self._framer.replies())
         for scan in scans:
             if not self._stopping.is_set():
-                self._on_scan(scan)
+                tell(self._on_scan, scan)
 
     def _send(self, data: bytes) -> None:
         if data and self._link is not None:
@@ -161,4 +162,6 @@ class SerialScanner:
 
     def _say(self, presence: Presence, detail: str) -> None:
         if not self._stopping.is_set():
-            self._on_event(DeviceEvent(self.port, presence, detail, self._clock.monotonic_ms()))
+            tell(
+                self._on_event, DeviceEvent(self.port, presence, detail, self._clock.monotonic_ms())
+            )
