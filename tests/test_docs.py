@@ -6,8 +6,11 @@ targets, links and examples are taken from the program and looked up in the docu
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +18,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from central import cli
 from config.loader import read
 from config.schema import Settings
+from terminal import arguments
 from vouchers.booking import Verdict
 from vouchers.policy import Policy
 from vouchers.reasons import Reason
@@ -173,3 +178,80 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     """.ci/run ends with the test command that the README gives."""
     assert text(".ci/run").rstrip().splitlines()[-1] == "make test"
     assert "make test" in text("README.md")
+
+
+COMMON_OPTIONS = {"--help", "--config", "--json", "--wait", "--database"}
+
+
+def subcommands(
+    parser: argparse.ArgumentParser, words: tuple[str, ...]
+) -> Iterator[tuple[str, set[str]]]:
+    """Every complete command of a parser, `hexiao journal list` and so on, with its options."""
+    below = [
+        (name, one)
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for name, one in action.choices.items()
+    ]
+    if not below:
+        options = {option for action in parser._actions for option in action.option_strings}
+        yield " ".join(words), {one for one in options if one.startswith("--")} - COMMON_OPTIONS
+    for name, one in below:
+        yield from subcommands(one, (*words, name))
+
+
+def commands() -> dict[str, set[str]]:
+    """Every command of the terminal and of central, with its options."""
+    here = subcommands(arguments.parser(), ("hexiao",))
+    there = subcommands(cli._parser(), ("hexiao", "central"))
+    return dict([*here, *there])
+
+
+def rows_of_commands() -> dict[str, str]:
+    """The rows of docs/commands.md by their command, without what stands for arguments."""
+    rows = re.findall(
+        r"^\| `(hexiao [a-z -]+?)((?: [A-Z4 ]+)?)` \| (.*)\|$",
+        text("docs/commands.md"),
+        re.MULTILINE,
+    )
+    return {command: says for command, _, says in rows}
+
+
+def test_every_command_is_documented() -> None:
+    """docs/commands.md has a row for every command that there is, and for no other."""
+    assert set(rows_of_commands()) == set(commands())
+
+
+@pytest.mark.parametrize(("command", "options"), list(commands().items()))
+def test_every_option_is_documented(command: str, options: set[str]) -> None:
+    """The row of a command names each of its options."""
+    row = rows_of_commands().get(command, "")
+    assert {option for option in options if option not in row} == set()
+
+
+def test_commands_in_examples_are_real() -> None:
+    """Every `hexiao …` in a shell example of the documents is a command that there is."""
+    known = commands()
+    for document in DOCUMENTS:
+        for line in re.findall(r"^hexiao [^#\n]*", document.read_text("utf-8"), re.MULTILINE):
+            words = re.match(r"hexiao(?: [a-z][a-z-]*)+", line)
+            assert words is not None, line
+            command = next((c for c in known if f"{words[0]} ".startswith(f"{c} ")), None)
+            assert command is not None, f"{document.name}: {line}"
+            used = set(re.findall(r"--[a-z-]+", line)) - COMMON_OPTIONS
+            assert used <= known[command], f"{document.name}: {line}"
+
+
+@pytest.mark.parametrize("side", [(), ("central",)])
+def test_help_is_given(side: tuple[str, ...]) -> None:
+    """`--help` exits 0 and prints to standard output, for both halves."""
+    result = subprocess.run(
+        [sys.executable, "hexiao.py", *side, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "usage: hexiao" in result.stdout
