@@ -239,12 +239,29 @@ def _close_quietly(device: Any) -> None:
 
 def _translated(port: str, fault: Exception) -> DriverError:
     """The driver error for a failed open: what may heal by waiting is kept apart."""
-    number = getattr(fault, "errno", None)
+    number = _number(fault)
     if number in (errno.EAGAIN, errno.EBUSY):
         return Claimed(f"{port} is held by another program")
     if number in (errno.EACCES, errno.EPERM):
         return NotPermitted(f"{port} may not be opened by this account: {fault}")
-    wrong = isinstance(fault, ValueError | TypeError) or "expected a string" in str(fault)
+    wrong = any(isinstance(cause, ValueError | TypeError) for cause in _causes(fault))
     if wrong or number in (errno.ENOTTY, errno.EISDIR, errno.EINVAL):
         return Misconfigured(f"{port} cannot be used as a serial port: {fault}")
     return Unplugged(f"{port} could not be opened: {fault}")
+
+
+def _causes(fault: BaseException) -> Iterator[BaseException]:
+    """A fault and what it was raised from: pyserial keeps the reason only there."""
+    cause: BaseException | None = fault
+    while cause is not None:
+        yield cause
+        cause = cause.__context__
+
+
+def _number(fault: BaseException) -> int | None:
+    """The system's error number."""
+    for cause in _causes(fault):
+        number = getattr(cause, "errno", None) or (cause.args[0] if cause.args else None)
+        if isinstance(number, int):
+            return number
+    return None
