@@ -314,6 +314,22 @@ def test_a_claim_needs_the_credential(central: Central, pair: Pair) -> None:
     assert till.http.claim(ask(till, away), budget_ms=5_000).reason == "wrong_outlet"
 
 
+def test_a_successor_is_claimed_before_it_is_sealed(central: Central, pair: Pair) -> None:
+    """Decision 10: a terminal derives the next code at once; central need not have sealed it."""
+    issued = issue(central, shares=5)
+    till = pair("POS1")
+    secret = voucher_of(central, issued).secret
+    with central.write() as work:
+        sealing.forget(work, voucher_of(central, issued))
+    third = codes.derive(secret, 2)
+    good = ask(till, issued, generation=2, row_key=till.row_key(third, "1234"))
+    assert till.http.claim(good, budget_ms=5_000).granted
+    wrong = ask(till, issued, generation=2, row_key=till.row_key(third, "1235"))
+    assert till.http.claim(wrong, budget_ms=5_000).reason == "unknown_or_wrong"
+    other = ask(till, issued, generation=1, row_key=till.row_key(third, "1234"))
+    assert till.http.claim(other, budget_ms=5_000).reason == "unknown_or_wrong"
+
+
 def test_an_unused_claim_is_freed_by_a_later_entry(central: Central, pair: Pair) -> None:
     """Design 7: an acknowledged entry later than the claim's end proves that it was not used."""
     issued = issue(central)
