@@ -21,10 +21,9 @@ from sqlalchemy import select
 
 from central import catalogue, issuing, ledger, schema, sealing, texts
 from central.errors import Misconfigured, OutOfService, Refused
-from central.issuing import Draft, NewOrder
-from central.ledger import Voucher
+from central.issuing import Draft, New, NewOrder
 from central.service import Central, Work
-from vouchers import codes, times
+from vouchers import times
 
 PORTION: Final = 500
 """Rows in one transaction: a second at most, so that counters are served in between."""
@@ -180,14 +179,13 @@ def _import(
     with central.write() as work:
         known = _known(work, portion)
         products = catalogue.products(work)
-        taken: set[str] = set()
-        fresh: list[tuple[Draft, Voucher]] = []
+        drafts: list[Draft] = []
         for line in portion:
             order = line.wrong or read_order(central, line.values)
             if isinstance(order, Refused):
                 refusals.add(line, order)
                 continue
-            assert order.external is not None and order.fingerprint is not None
+            assert order.external is not None
             if known.get(order.external) == order.fingerprint:
                 result.repeated += 1
                 continue
@@ -196,13 +194,20 @@ def _import(
                 refusals.add(line, draft)
                 continue
             known[order.external] = order.fingerprint
-            secret = issuing.draw_secret(central, work, order.shares, taken)
-            taken.update(codes.reserved(secret, order.shares))
-            fresh.append((draft, issuing.compose(central, draft, secret, work.now)))
-        if fresh:
-            issuing.insert(work, fresh)
-            sealing.enqueue(work, [voucher for _, voucher in fresh])
-        result.imported += len(fresh)
+            drafts.append(draft)
+        if drafts:
+            _store(central, work, drafts)
+        result.imported += len(drafts)
+
+
+def _store(central: Central, work: Work, drafts: Sequence[Draft]) -> None:
+    drawn = issuing.draw(central, work, [draft.order.shares for draft in drafts])
+    new = [
+        New(draft, issuing.compose(central, draft, one, work.now), one.codes)
+        for draft, one in zip(drafts, drawn, strict=True)
+    ]
+    issuing.insert(work, new)
+    sealing.enqueue(work, [one.voucher for one in new])
 
 
 def _fresh(

@@ -7,7 +7,7 @@ Invariants: no code of the generations 0..H of two vouchers is the same (design,
 and the next are sealed.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -68,6 +68,23 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A secret and its codes of the generations 0..H, free when they were looked up."""
+
+    secret: bytes
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A voucher about to be stored, with the draft it came from and the codes it reserves."""
+
+    draft: Draft
+    voucher: Voucher
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Issued:
     """An issued voucher; `qr` is the text of its signed QR."""
 
@@ -87,19 +104,19 @@ def issue(central: Central, order: NewOrder) -> Issued | Refused:
         if isinstance(draft, Refused):
             return draft
         moment = work.now
-        secret = draw_secret(central, work, order.shares, taken=())
+        (drawn,) = draw(central, work, [order.shares])
     while True:
-        voucher = compose(central, draft, secret, moment)
+        voucher = compose(central, draft, drawn, moment)
         rows = [
             sealing.seal(central, voucher, generation, ring.vault)
             for generation in _generations(voucher)
         ]
         with central.write() as work:
-            if not _taken(work, codes.reserved(secret, order.shares)):
-                insert(work, [(draft, voucher)])
+            if not _taken(work, drawn.codes):
+                insert(work, [New(draft, voucher, drawn.codes)])
                 sealing.store(work, rows)
                 return _issued(central, voucher, ring)
-            secret = draw_secret(central, work, order.shares, taken=())
+            (drawn,) = draw(central, work, [order.shares])
 
 
 def _generations(voucher: Voucher) -> tuple[int, ...]:
@@ -179,30 +196,49 @@ def _home(order: NewOrder, product: Product) -> int | None:
     return product.outlets[0] if len(product.outlets) == 1 else None
 
 
-def draw_secret(central: Central, work: Work, shares: int, taken: Collection[str]) -> bytes:
-    """A secret whose codes 0..H are free and unlike mobiles; `taken` are codes not stored yet."""
+def draw(central: Central, work: Work, shares: Sequence[int]) -> list[Drawn]:
+    """A secret for each voucher of that many shares; all their codes are free and distinct."""
+    mine: set[str] = set()
+    drawn = [_candidate(central, count, mine) for count in shares]
+    while taken := _taken(work, [code for one in drawn for code in one.codes]):
+        drawn = [
+            _candidate(central, count, mine) if taken.intersection(one.codes) else one
+            for count, one in zip(shares, drawn, strict=True)
+        ]
+    return drawn
+
+
+def _candidate(central: Central, shares: int, mine: set[str]) -> Drawn:
+    """A secret whose codes 0..H look like no mobile (decision 14) and are not among `mine`."""
+    last = codes.horizon(shares)
     while True:
         secret = central.random(SECRET_BYTES)
-        reserved = codes.reserved(secret, shares)
-        if len(set(reserved)) < len(reserved) or any(map(codes.looks_like_mobile, reserved)):
-            continue
-        if not any(code in taken for code in reserved) and not _taken(work, reserved):
-            return secret
+        found: list[str] = []
+        for generation in range(last + 1):
+            code = codes.derive(secret, generation)
+            if codes.looks_like_mobile(code) or code in mine or code in found:
+                break
+            found.append(code)
+        else:
+            mine.update(found)
+            return Drawn(secret, tuple(found))
 
 
-def _taken(work: Work, reserved: Sequence[str]) -> bool:
+def _taken(work: Work, wanted: Sequence[str]) -> set[str]:
+    """Those of the codes that other vouchers have or reserve."""
     table = schema.codes
-    found = work.connection.execute(
-        select(table.c.code)
-        .where(
-            table.c.merchant == work.merchant, table.c.code.in_([int(code) for code in reserved])
+    found: set[str] = set()
+    for part in ledger.parts(wanted):
+        rows = work.connection.execute(
+            select(table.c.code).where(
+                table.c.merchant == work.merchant, table.c.code.in_([int(code) for code in part])
+            )
         )
-        .limit(1)
-    )
-    return found.first() is not None
+        found.update(str(code) for code in rows.scalars())
+    return found
 
 
-def compose(central: Central, draft: Draft, secret: bytes, now: int) -> Voucher:
+def compose(central: Central, draft: Draft, drawn: Drawn, now: int) -> Voucher:
     """The voucher of a draft, with new ids."""
     order = draft.order
     return Voucher(
@@ -210,8 +246,8 @@ def compose(central: Central, draft: Draft, secret: bytes, now: int) -> Voucher:
         order_id=new_id(central, now),
         product=draft.product.product,
         bucket=draft.product.bucket,
-        secret=secret,
-        horizon=codes.horizon(order.shares),
+        secret=drawn.secret,
+        horizon=len(drawn.codes) - 1,
         shares=order.shares,
         used=order.used_before,
         used_before=order.used_before,
@@ -229,28 +265,28 @@ def compose(central: Central, draft: Draft, secret: bytes, now: int) -> Voucher:
     )
 
 
-def insert(work: Work, issued: Sequence[tuple[Draft, Voucher]]) -> None:
+def insert(work: Work, issued: Sequence[New]) -> None:
     """Store orders with their vouchers."""
     work.connection.execute(
         schema.orders.insert(),
         [
             {
                 "merchant": work.merchant,
-                "order_id": voucher.order_id,
-                "external": draft.order.external,
-                "fingerprint": draft.order.fingerprint,
-                "product": voucher.product,
-                "voucher": voucher.voucher,
-                "mobile": draft.mobile,
-                "shares": voucher.shares,
-                "paid_fen": voucher.paid_fen,
-                "origin": draft.order.origin,
-                "created_at": voucher.issued_at,
+                "order_id": new.voucher.order_id,
+                "external": new.draft.order.external,
+                "fingerprint": new.draft.order.fingerprint,
+                "product": new.voucher.product,
+                "voucher": new.voucher.voucher,
+                "mobile": new.draft.mobile,
+                "shares": new.voucher.shares,
+                "paid_fen": new.voucher.paid_fen,
+                "origin": new.draft.order.origin,
+                "created_at": new.voucher.issued_at,
             }
-            for draft, voucher in issued
+            for new in issued
         ],
     )
-    ledger.insert(work, [voucher for _, voucher in issued])
+    ledger.insert(work, [(new.voucher, new.codes) for new in issued])
 
 
 def signed_qr(central: Central, voucher: Voucher, ring: Keyring) -> str:

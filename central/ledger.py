@@ -7,7 +7,7 @@ spent in another system before (`used_before`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -87,11 +87,11 @@ def read_row(row: Any) -> Voucher:
     return Voucher(**{name: mapping[name] for name in _NAMES})
 
 
-def insert(work: Work, vouchers: Sequence[Voucher]) -> None:
-    """Add new vouchers with the codes they reserve."""
+def insert(work: Work, new: Sequence[tuple[Voucher, Sequence[str]]]) -> None:
+    """Add new vouchers with the codes they reserve, by generation."""
     work.connection.execute(
         schema.vouchers.insert(),
-        [{"merchant": work.merchant, **asdict(voucher)} for voucher in vouchers],
+        [{"merchant": work.merchant} | _columns(voucher) for voucher, _ in new],
     )
     work.connection.execute(
         schema.codes.insert(),
@@ -102,14 +102,18 @@ def insert(work: Work, vouchers: Sequence[Voucher]) -> None:
                 "voucher": voucher.voucher,
                 "generation": generation,
             }
-            for voucher in vouchers
-            for generation, code in enumerate(codes.reserved(voucher.secret, voucher.shares))
+            for voucher, reserved in new
+            for generation, code in enumerate(reserved)
         ],
     )
-    for voucher in vouchers:
+    for voucher, _ in new:
         work.put(voucher.bucket, STATE, voucher.voucher)
         digest = row_digest(voucher.voucher, voucher.version)
         work.tally(voucher.bucket, live=1, digest=digest)
+
+
+def _columns(voucher: Voucher) -> dict[str, object]:
+    return {name: getattr(voucher, name) for name in _NAMES}
 
 
 def change(work: Work, voucher: Voucher, **values: Any) -> Voucher:
