@@ -36,8 +36,7 @@ FLAG_CLOCK: Final = "clock_suspect"
 FLAG_RELATED: Final = "related"
 FLAG_OFFLINE_LONG: Final = "offline_long"
 
-_MODE_RANK: Final = {"online": 0, "hub": 2, "lone": 3}
-_HOME_RANK: Final = 1
+_CLAIM_RANK, _HOME_RANK, _HUB_RANK, _LONE_RANK = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +107,11 @@ class Booking:
 def rank(use: Use, facts: VoucherFacts) -> tuple[int, int]:
     """The place of a redemption in booking order: claim, home, hub, lone, then arrival."""
     if use.claimed:
-        return 0, use.arrival
+        return _CLAIM_RANK, use.arrival
     if facts.home is not None and use.outlet == facts.home:
         return _HOME_RANK, use.arrival
-    return _MODE_RANK[use.mode], use.arrival
+    # `online` without a claim that central knows is a terminal's word alone.
+    return (_HUB_RANK if use.mode == "hub" else _LONE_RANK), use.arrival
 
 
 def book(facts: VoucherFacts, uses: Iterable[Use]) -> Booking:

@@ -336,11 +336,14 @@ def _right(case: Case) -> int | None:
     limits = case.posture.limits
     if is_home(case):
         return None if case.posture.home_rights else 0
-    if case.standing.home is None:
-        allowed = limits.unhomed_shares
-    else:
-        by_qr = case.evidence == "qr"
+    by_qr = case.evidence == "qr"
+    if case.standing.home is not None:
         allowed = limits.foreign_shares_qr if by_qr else limits.foreign_shares_row
+    elif by_qr:
+        # An owner who allows nothing by QR alone means every outlet.
+        allowed = min(limits.unhomed_shares, limits.foreign_shares_qr)
+    else:
+        allowed = limits.unhomed_shares
     return max(0, allowed - max(0, case.standing.own))
 
 
@@ -377,10 +380,10 @@ def decide_reversal(case: ReversalCase) -> Refusal | None:
         return Refusal(Reason.NOTHING_TO_REVERSE)
     if case.settled:
         return Refusal(Reason.REVERSAL_LATE, {"why": "settled"})
-    if case.supervisor and not case.shift_open:
-        return Refusal(Reason.REVERSAL_LATE, {"why": "shift"})
     within = case.now - case.redeemed_at < case.clerk_minutes * MINUTE_MS
-    if not case.supervisor and not within:
+    if not within and case.supervisor and not case.shift_open:
+        return Refusal(Reason.REVERSAL_LATE, {"why": "shift"})
+    if not within and not case.supervisor:
         return Refusal(Reason.REVERSAL_LATE, {"why": "minutes", "minutes": case.clerk_minutes})
     if case.shares_asked is not None and case.shares_asked != case.shares:
         return Refusal(Reason.REVERSAL_MISMATCH, {"shares": case.shares})

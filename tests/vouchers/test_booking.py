@@ -95,7 +95,7 @@ IN_ORDER = [
     a_use("c1", 9, 3, claimed=True, mode="online"),
     a_use("h1", 8, 3, outlet=HOME),
     a_use("u1", 7, 3, mode="hub"),
-    a_use("l1", 5, 3),
+    a_use("l1", 5, 3, mode="online"),  # a claim that central does not know raises no rank
     a_use("l2", 6, 3),
 ]
 

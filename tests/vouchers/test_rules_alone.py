@@ -56,7 +56,6 @@ def test_a_till_without_home_rights_has_none() -> None:
         (AWAY, "central", "foreign_shares_row"),
         (AWAY, "qr", "foreign_shares_qr"),
         (NOWHERE, "row", "unhomed_shares"),
-        (NOWHERE, "qr", "unhomed_shares"),
     ],
 )
 @pytest.mark.parametrize("own", range(-1, 4))
@@ -73,6 +72,15 @@ def test_away_from_home_only_the_allowance(
         assert answer(case) == ("yes" if count <= left else "needs_network")
         if count > left:
             assert detail(case) == {"why": "allowance", "left": left}
+
+
+@pytest.mark.parametrize("closed", ["unhomed_shares", "foreign_shares_qr"])
+def test_a_voucher_without_home_known_by_qr_needs_both_allowances(closed: str) -> None:
+    """Design section 7: an owner who allows nothing by QR alone means every outlet."""
+    both = {"unhomed_shares": 1, "foreign_shares_qr": 1}
+    assert answer(a_case(**NOWHERE, limits=both, evidence="qr", count=1)) == "yes"
+    shut = {**both, closed: 0}
+    assert answer(a_case(**NOWHERE, limits=shut, evidence="qr", count=1)) == "needs_network"
 
 
 def test_an_undone_share_is_not_an_extra_allowance() -> None:
@@ -261,6 +269,7 @@ def test_a_supervisor_reverses_until_the_shift_closes() -> None:
     """Decision 11: a supervisor is not bound by minutes but by the shift."""
     assert undo(supervisor=True, now=NOW + DAY) == "yes"
     assert undo(supervisor=True, now=NOW + DAY, shift_open=False) == "reversal_late shift"
+    assert undo(supervisor=True, now=NOW + MINUTE, shift_open=False) == "yes"
 
 
 @pytest.mark.parametrize("supervisor", [False, True])
