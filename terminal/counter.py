@@ -90,6 +90,10 @@ class ShopCounter:
             self._held.clear()
         self._stretcher.shutdown(wait=False, cancel_futures=True)
 
+    def pause(self) -> None:
+        """Return once nothing goes on behind the counter: a bench waits where a clerk decides."""
+        self._stretcher.submit(lambda: None).result()
+
     def check_credential(self, credential: str) -> Refusal | None:
         """Say at once whether a credential cannot be one, free of charge (EV-045)."""
         with self._lock:

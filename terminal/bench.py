@@ -1,0 +1,82 @@
+"""`bench`: speed on this machine, as ratios to bare limits of the same run (design, section 9).
+
+Responsible for: which comparisons are made and how often, and writing each as soon as it is known.
+Not responsible for: making them (`bench_redeem`, `bench_reading`, `bench_start`). Invariants:
+everything it needs it makes in temporary directories, and takes away again; a goal that is not met
+is said and does not change the exit status, because a busy machine misses goals too.
+"""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import apsw
+
+from terminal import bench_reading, bench_redeem, bench_start
+from terminal.bench_rows import Row, Skipped
+from terminal.desk import DONE, WRONG_USE, Io, fail
+from terminal.errors import OutOfService
+
+ROWS_MAX: Final = 50_000_000
+"""About 15 GB on disk; more is a mistake of the hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How often each comparison is made."""
+
+    light: bench_redeem.Effort
+    default: bench_redeem.Effort
+    look_up: bench_reading.Effort
+    journal: bench_reading.Check
+    start: bench_start.Effort
+
+
+def planned(rows: int) -> Plan:
+    """A run of about a minute, with that many vouchers where their number matters."""
+    return Plan(
+        light=bench_redeem.Effort(rounds=20, each=25, rows=rows),
+        default=bench_redeem.Effort(rounds=20, each=3, rows=rows),
+        look_up=bench_reading.Effort(rounds=20, each=500, rows=rows),
+        journal=bench_reading.Check(rounds=5, entries=20_000),
+        start=bench_start.Effort(starts=9, rows=rows),
+    )
+
+
+def bench(args: Namespace, io: Io) -> int:
+    """The command. Raises OutOfService when the disk is full."""
+    if args.side != "terminal":
+        message = "there is nothing to measure at central yet; `hexiao bench` measures the terminal"
+        fail("out_of_service", message, io, as_json=args.json)
+        return WRONG_USE
+    if not 1 <= args.rows <= ROWS_MAX:
+        message = f"--rows must lie between 1 and {ROWS_MAX:,}"
+        fail("out_of_service", message, io, as_json=args.json)
+        return WRONG_USE
+    return run(planned(args.rows), io, as_json=args.json)
+
+
+def run(plan: Plan, io: Io, *, as_json: bool) -> int:
+    """Make every comparison of a plan and write each as soon as it is known."""
+    try:
+        for row in _rows(plan):
+            if as_json:
+                io.json(row.json())
+            else:
+                io.out(row.text())
+    except apsw.Error as error:
+        raise OutOfService(f"the bench's own files cannot be written: {error}") from error
+    return DONE
+
+
+def _rows(plan: Plan) -> Iterator[Row | Skipped]:
+    comparisons: tuple[Callable[[], Row | Skipped], ...] = (
+        lambda: bench_redeem.light(plan.light),
+        lambda: bench_redeem.default(plan.default),
+        lambda: bench_reading.look_up(plan.look_up),
+        lambda: bench_reading.journal_check(plan.journal),
+        lambda: bench_start.kiosk_start(plan.start),
+    )
+    for compare in comparisons:
+        yield compare()

@@ -1,0 +1,163 @@
+"""How long a redemption takes: from the code in memory to the durable commit.
+
+Responsible for: redeeming two of five shares again and again at a real counter without a screen,
+and its bare limits: a one-row commit of the same engine, an Ed25519 signature, an Argon2id.
+Not responsible for: seeding. Invariant: what is timed is the two calls that the clerk waits for;
+between them the clerk decides, and that pause, in which the successor's key is stretched and the
+write-ahead log is put away, is not timed.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import apsw
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from terminal import bench_shop, database
+from terminal.bench_rows import Goal, Lap, Row, Timing, timed, turn_about
+from terminal.bench_shop import Presented, Stock
+from terminal.counter import ShopCounter
+from terminal.datadir import DataDir
+from terminal.outcomes import Redeemed, View
+from vouchers import sealed
+from vouchers.sealed import COST_DEFAULT
+
+Work = Callable[[], object]
+
+TAKEN: Final = 2
+"""Shares redeemed of each voucher: a partial redemption does the most work (EV-049)."""
+
+_DIGEST: Final = bytes(32)
+_WARM_UP: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How often: `each` redemptions in each of `rounds`, on a replica of `rows` vouchers."""
+
+    rounds: int
+    each: int
+    rows: int
+
+
+def light(effort: Effort) -> Row:
+    """With a vault that costs nothing: what is left is our own work."""
+    with _counter(_stock(effort)) as (counter, presented), _bare_journal() as bare:
+        key = Ed25519PrivateKey.from_private_bytes(_DIGEST)
+        laps: list[Lap] = [
+            _redemptions(counter, presented, effort.each),
+            _repeat(lambda: _commit(bare), effort.each, after=lambda: _put_away(bare)),
+            _repeat(lambda: key.sign(_DIGEST), effort.each),
+        ]
+        redeem, commit, sign = turn_about(effort.rounds, laps)
+    return Row(
+        what=f"redeem, light vault, {effort.rows:,} vouchers: extra over a bare durable commit",
+        bare_is="one Ed25519 signature",
+        measured=redeem,
+        bare=sign,
+        ratio=(redeem.p50 - commit.p50) / sign.p50,
+        goal=Goal(5),
+        more=_beside(commit),
+    )
+
+
+def default(effort: Effort) -> Row:
+    """With the vault of a real merchant: the stretch of the presented code is the limit."""
+    with _counter(_stock(effort, COST_DEFAULT)) as (counter, presented), _bare_journal() as bare:
+        vault = counter.parts.identity.vault
+        laps: list[Lap] = [
+            _redemptions(counter, presented, effort.each),
+            _repeat(lambda: _commit(bare), effort.each, after=lambda: _put_away(bare)),
+            _repeat(lambda: sealed.stretch("0", "0000", vault), effort.each),
+        ]
+        redeem, commit, stretch = turn_about(effort.rounds, laps)
+    return Row(
+        what=f"redeem, default vault, {effort.rows:,} vouchers",
+        bare_is="one Argon2id of the epoch",
+        measured=redeem,
+        bare=stretch,
+        ratio=redeem.p50 / stretch.p50,
+        goal=Goal(1.2),
+        more=_beside(commit),
+    )
+
+
+def _stock(effort: Effort, cost: tuple[int, int, int] = sealed.COST_LIGHT) -> Stock:
+    return Stock(effort.rows, effort.rounds * effort.each + _WARM_UP, cost)
+
+
+def _beside(commit: Timing) -> dict[str, float]:
+    return {"commit_us": commit.p50, "commit_p99_us": commit.p99}
+
+
+@contextmanager
+def _counter(stock: Stock) -> Iterator[tuple[ShopCounter, Iterator[Presented]]]:
+    with TemporaryDirectory(prefix="hexiao-bench-") as directory:
+        data = DataDir.at(Path(directory))
+        presented = iter(bench_shop.make(data, stock))
+        counter = bench_shop.open_counter(data)
+        try:
+            for _ in range(_WARM_UP):
+                _redeem(counter, next(presented))
+            yield counter, presented
+        finally:
+            bench_shop.close_counter(counter)
+
+
+def _redemptions(counter: ShopCounter, presented: Iterator[Presented], each: int) -> Lap:
+    return lambda: [_redeem(counter, next(presented)) for _ in range(each)]
+
+
+def _redeem(counter: ShopCounter, voucher: Presented) -> int:
+    """One customer; answers the nanoseconds that the clerk waited."""
+    views: list[object] = []
+    results: list[object] = []
+    waited = timed(lambda: views.append(counter.look_up(voucher.code, voucher.last4)))
+    counter.pause()
+    (view,) = views
+    assert isinstance(view, View) and view.refusal is None, view
+    waited += timed(
+        lambda: results.append(
+            counter.redeem(view.handle, TAKEN, clerk="BENCH", request=f"bench-{view.voucher}")
+        )
+    )
+    counter.pause()
+    assert isinstance(results[0], Redeemed), results[0]
+    return waited
+
+
+@contextmanager
+def _bare_journal() -> Iterator[apsw.Connection]:
+    """The same engine, cipher and pragmas, warmed, with one table of one column."""
+    with TemporaryDirectory(prefix="hexiao-bench-") as directory:
+        connection = database.open_journal(Path(directory) / "bare.db", os.urandom(32))
+        connection.execute("CREATE TABLE bare (value INTEGER PRIMARY KEY)")
+        database.warm(connection)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _commit(connection: apsw.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("INSERT INTO bare VALUES (NULL)")
+    connection.execute("COMMIT")
+
+
+def _put_away(connection: apsw.Connection) -> None:
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+
+def _repeat(work: Work, each: int, *, after: Work = lambda: None) -> Lap:
+    def lap() -> Sequence[int]:
+        taken = [timed(work) for _ in range(each)]
+        after()
+        return taken
+
+    return lap

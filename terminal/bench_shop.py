@@ -1,0 +1,195 @@
+"""A terminal to measure: enrolled, and with as many vouchers as asked for.
+
+Responsible for: making its data directory, the same one for the same numbers, as central would
+have filled it. Not responsible for: measuring. Invariants: the vouchers that are presented are
+real; the rest only take up the room that real ones would; every key of it is worthless.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+import apsw
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sync.replica_schema import REPLICA_SCHEMA, TABLES
+from terminal import assembly, database, keys
+from terminal import identity as identities
+from terminal.assembly import Options
+from terminal.clock import SystemClock
+from terminal.counter import ShopCounter
+from terminal.datadir import DataDir
+from terminal.identity import Identity
+from vouchers import codes, sealed, times
+from vouchers.ids import uuid7
+from vouchers.sealed import COST_LIGHT, Record, Vault
+from vouchers.times import DAY_MS
+
+POSID: Final = "BENCH1"
+OUTLET: Final = 1
+PRODUCT: Final = 1
+SHARES: Final = 5
+_ZONE: Final = "Asia/Shanghai"
+_ROW_KEYS: Final = 1 << 128
+_CHUNK: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a customer brings."""
+
+    code: str
+    last4: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What the terminal holds: `vouchers` that can be presented among `rows` in all."""
+
+    rows: int
+    vouchers: int
+    cost: tuple[int, int, int] = COST_LIGHT
+
+
+def make(data: DataDir, stock: Stock) -> tuple[Presented, ...]:
+    """Enrol and fill a data directory; answers what can be presented. Raises apsw.Error."""
+    data.ensure()
+    _, key = keys.choose(data, "file")
+    now = SystemClock().read().wall_ms
+    vault = Vault(1, _drawn("vault", 0)[:16], *stock.cost)
+    identities.save(data, _identity(vault), key)
+    with closing(database.open_replica(data.replica, key, writable=True)) as connection:
+        with connection:
+            _catalogue(connection, now)
+        _fill(connection, stock.rows - stock.vouchers, now)
+        with connection:
+            presented = tuple(_issue(connection, n, vault, now) for n in range(stock.vouchers))
+    return presented
+
+
+def open_counter(data: DataDir) -> ShopCounter:
+    """The counter of such a terminal, its write-ahead log warmed as at every start."""
+    parts = assembly.open_checked(data, Options())
+    parts.journal.warm()
+    return ShopCounter(parts, has_printer=True)
+
+
+def close_counter(counter: ShopCounter) -> None:
+    """Close it again."""
+    counter.close()
+    counter.exclusive(assembly.close)
+
+
+def row_keys(rows: int) -> Iterator[bytes]:
+    """The row keys that stand for other vouchers: even, unpredictable, sorted."""
+    step = _ROW_KEYS // max(rows, 1)
+    for n in range(rows):
+        value = n * step + int.from_bytes(_drawn("row", n)[:16]) % step
+        yield value.to_bytes(sealed.ROW_KEY_BYTES)
+
+
+def voucher_of(number: int) -> str:
+    """The id of the voucher under the `number`-th of those keys."""
+    return uuid7(number, _drawn("voucher", number)[:10])
+
+
+def _drawn(purpose: str, number: int) -> bytes:
+    return hashlib.sha256(f"hexiao-bench {purpose} {number}".encode()).digest()
+
+
+def _identity(vault: Vault) -> Identity:
+    central = Ed25519PrivateKey.from_private_bytes(_drawn("central", 0))
+    return Identity(
+        url="",
+        merchant=1,
+        merchant_name="Bench",
+        posid=POSID,
+        epoch=1,
+        outlet=OUTLET,
+        outlet_name="Bench",
+        time_zone=_ZONE,
+        sign_key=_drawn("sign", 0),
+        seal_key=_drawn("seal", 0),
+        server_keys={1: central.public_key().public_bytes_raw()},
+        tag_keys={},
+        vault_epoch=vault.epoch,
+        vault_salt=vault.salt,
+        vault_t=vault.t,
+        vault_m=vault.m_kib,
+        vault_p=vault.p,
+    )
+
+
+def _catalogue(connection: apsw.Connection, now: int) -> None:
+    for table in TABLES:
+        connection.execute(table)
+    facts = {
+        "schema": str(REPLICA_SCHEMA),
+        "merchant": "1",
+        "sealed_through": times.format_utc(now),
+        "fresh_at": times.format_utc(now),
+    }
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+    connection.execute("INSERT INTO outlet VALUES (?, 1, 'Bench')", (OUTLET,))
+    connection.execute("INSERT INTO cursor VALUES (0, '1.1.1'), (1, '1.1.1')")
+    connection.execute(
+        "INSERT INTO product VALUES (?, 1, '面包 Bread', ?, '[]', 0, 1, 100, NULL)",
+        (PRODUCT, json.dumps([OUTLET])),
+    )
+
+
+def _fill(connection: apsw.Connection, rows: int, now: int) -> None:
+    """Other people's vouchers, in order, as a snapshot brings them."""
+    record = bytes(len(_sealed(_record(0), "0", "0000", Vault(1, bytes(16), *COST_LIGHT))[1]))
+    keys_in_order = row_keys(rows)
+    for start in range(0, rows, _CHUNK):
+        numbers = range(start, min(start + _CHUNK, rows))
+        sealed_rows = [(next(keys_in_order), record, voucher_of(n)) for n in numbers]
+        states = [(voucher_of(n), *_standing(now)) for n in numbers]
+        with connection:  # one transaction each: the write-ahead log stays small
+            connection.executemany("INSERT INTO sealed VALUES (?, ?, ?)", sealed_rows)
+            connection.executemany(_STATE, states)
+
+
+_STATE: Final = "INSERT INTO state VALUES (?, 1, 'live', 0, 0, ?, ?, ?, NULL, NULL)"
+
+
+def _standing(now: int) -> tuple[int, int, int]:
+    return now - DAY_MS, now + DAY_MS, OUTLET
+
+
+def _record(number: int) -> Record:
+    secret = _drawn("secret", number)
+    turn = 0
+    # Central draws again when a code looks like a mobile number (decision 14).
+    while any(map(codes.looks_like_mobile, codes.reserved(secret, SHARES))):
+        turn += 1
+        secret = _drawn(f"secret {turn}", number)
+    return Record(
+        voucher=uuid7(2**41 + number, _drawn("sample", number)[:10]),
+        secret=secret,
+        generation=0,
+        horizon=codes.horizon(SHARES),
+        shares=SHARES,
+        product=PRODUCT,
+        home=OUTLET,
+        paid_fen=SHARES * 100,
+    )
+
+
+def _issue(connection: apsw.Connection, number: int, vault: Vault, now: int) -> Presented:
+    record = _record(number)
+    found = Presented(codes.derive(record.secret, 0), f"{number % 10_000:04d}")
+    row_key, row = _sealed(record, found.code, found.last4, vault)
+    connection.execute("INSERT INTO sealed VALUES (?, ?, ?)", (row_key, row, record.voucher))
+    connection.execute(_STATE, (record.voucher, *_standing(now)))
+    return found
+
+
+def _sealed(record: Record, code: str, last4: str, vault: Vault) -> tuple[bytes, bytes]:
+    key = sealed.stretch(code, last4, vault)
+    nonce = _drawn("nonce", int.from_bytes(key.row_key))[: sealed.NONCE_BYTES]
+    return key.row_key, sealed.seal(record, key, nonce)
