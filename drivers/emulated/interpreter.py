@@ -12,7 +12,7 @@ nothing and are counted in `unknown`.
 from collections.abc import Callable, Generator
 
 from drivers.emulated.code128 import decode_set_data
-from drivers.emulated.paper import Cell, CodeRow, CutRow, DotsRow, Paper, Row, TextRow
+from drivers.emulated.paper import Cell, CodeRow, CutRow, DotsRow, GapRow, Paper, Row, TextRow
 
 Bytes = Generator[None, int, int]
 Program = Generator[None, int, None]
@@ -139,8 +139,8 @@ class Interpreter:
             self._underline = bool(value & 3)
         elif name == 0x64:
             self._feed(value)
-        elif name == 0x4A and self._cells:
-            self._flush()
+        elif name == 0x4A:
+            self._feed_dots(value)
 
     def _position(self, dots: int, *, relative: bool) -> None:
         """Move to the right on the line; printing over what is there already is not emulated."""
@@ -148,6 +148,12 @@ class Interpreter:
         free = dots // _COLUMN_DOTS - (0 if relative else used)
         for _ in range(min(free, self.paper.columns - used)):
             self._cells.append(Cell(" "))
+
+    def _feed_dots(self, dots: int) -> None:
+        if self._cells:
+            self._flush()
+        elif dots:
+            self._print(GapRow(dots), 0)
 
     def _feed(self, count: int) -> None:
         if self._cells:

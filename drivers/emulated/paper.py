@@ -62,7 +62,14 @@ class CutRow:
     """The paper was cut here."""
 
 
-Row = TextRow | CodeRow | DotsRow | CutRow
+@dataclass(frozen=True, slots=True)
+class GapRow:
+    """White paper, some dots high; too little to be a line of text."""
+
+    dots: int
+
+
+Row = TextRow | CodeRow | DotsRow | CutRow | GapRow
 
 
 class Paper:
@@ -75,13 +82,14 @@ class Paper:
 
     def text(self) -> str:
         """Everything on the paper, one line of text for each printed line."""
-        return "".join(self._told(row) + "\n" for row in self.rows)
+        lines = (self._told(row) for row in self.rows if not isinstance(row, GapRow))
+        return "".join(line + "\n" for line in lines)
 
     def cuts(self) -> int:
         """How many times the paper was cut."""
         return sum(isinstance(row, CutRow) for row in self.rows)
 
-    def _told(self, row: Row) -> str:
+    def _told(self, row: TextRow | CodeRow | DotsRow | CutRow) -> str:
         match row:
             case TextRow(cells, align):
                 text = "".join(cell.char for cell in cells)

@@ -7,7 +7,7 @@ on it. Pillow is imported when first used. Not responsible for: what was printed
 from typing import Any
 
 from drivers.emulated.code128 import modules
-from drivers.emulated.paper import CodeRow, CutRow, DotsRow, Paper, Row, TextRow
+from drivers.emulated.paper import CodeRow, CutRow, DotsRow, GapRow, Paper, Row, TextRow
 from drivers.escpos import raster
 
 _LINE = 30
@@ -15,11 +15,11 @@ _MARGIN = 16
 _TRIES = {"left": 0, "center": 1, "right": 2}
 
 
-def draw(paper: Paper) -> Any:
-    """A Pillow image of the whole paper, with a white margin."""
+def draw(paper: Paper, font: str = "") -> Any:
+    """A Pillow image of the whole paper, with a white margin. `font` as in `raster.text_dots`."""
     from PIL import Image
 
-    strips = [_strip(row, paper.dots) for row in paper.rows]
+    strips = [_strip(row, paper.dots, font) for row in paper.rows]
     height = sum(strip.height for strip in strips)
     image = Image.new("L", (paper.dots + 2 * _MARGIN, height + 2 * _MARGIN), 255)
     top = _MARGIN
@@ -29,10 +29,14 @@ def draw(paper: Paper) -> Any:
     return image
 
 
-def _strip(row: Row, dots: int) -> Any:
+def _strip(row: Row, dots: int, font: str) -> Any:
+    from PIL import Image
+
     match row:
+        case GapRow(gap):
+            return Image.new("L", (dots, gap), 255)
         case TextRow():
-            return _text_strip(row, dots)
+            return _text_strip(row, dots, font)
         case CodeRow():
             return _placed(_code_image(row), row.align, dots)
         case DotsRow(width_bytes, rows, align):
@@ -41,7 +45,7 @@ def _strip(row: Row, dots: int) -> Any:
             return _cut_strip(dots)
 
 
-def _text_strip(row: TextRow, dots: int) -> Any:
+def _text_strip(row: TextRow, dots: int, font: str) -> Any:
     from PIL import Image
 
     taller = max((cell.taller for cell in row.cells), default=1)
@@ -50,10 +54,9 @@ def _text_strip(row: TextRow, dots: int) -> Any:
     left = (dots - used) * _TRIES[row.align] // 2
     for cell in row.cells:
         width = cell.columns * raster.COLUMN_DOTS
-        one = raster.text_dots(
-            cell.char, max(width, raster.COLUMN_DOTS), scale=(cell.wider, cell.taller)
-        )
-        glyph = _bits(one)
+        scale = (cell.wider, cell.taller)
+        room = max(width, raster.COLUMN_DOTS)
+        glyph = _bits(raster.text_dots(cell.char, room, scale=scale, font=font))
         if cell.bold:
             thick = glyph.copy()
             thick.paste(0, (1, 0), _inverted(glyph))

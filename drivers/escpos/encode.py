@@ -65,6 +65,11 @@ def feed(lines: int) -> bytes:
     return b"\x1bd" + bytes([lines])
 
 
+def feed_dots(dots: int) -> bytes:
+    """ESC J."""
+    return b"\x1bJ" + bytes([dots])
+
+
 def cut(profile: PrinterProfile) -> bytes:
     """Feed to the cutter and cut; without a cutter feed past the tear bar."""
     if profile.cut == "none":

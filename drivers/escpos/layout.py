@@ -116,8 +116,11 @@ def _line(text: str, style: _Style, profile: PrinterProfile) -> Iterator[_Piece]
 def _drawn(row: str, style: _Style, profile: PrinterProfile) -> Iterator[_Piece]:
     scale = SIZES[style.size]
     width = max(1, columns(row)) * raster.COLUMN_DOTS * scale[0]
-    dots = raster.text_dots(row, width, scale=scale, font=profile.font)
+    plain = raster.text_dots(row, width, scale=scale, font=profile.font)
+    dots = raster.styled(plain, bold=style.bold, underline=style.underline)
     yield from _bands(dots, profile, style.align)
+    gap = encode.feed_dots(_LINE_PITCH - raster.LINE_DOTS)  # white is fed, not sent
+    yield _Piece(gap, 1, _Style(align=style.align))
 
 
 def _columns(left: str, right: str, style: _Style, profile: PrinterProfile) -> Iterator[_Piece]:

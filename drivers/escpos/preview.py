@@ -22,7 +22,7 @@ def preview_text(slip: Slip, profile: PrinterProfile) -> str:
 
 def preview_png(slip: Slip, profile: PrinterProfile, path: Path) -> None:
     """The slip as a picture, one pixel for each dot."""
-    draw(_printed(slip, profile)).save(path)
+    draw(_printed(slip, profile), profile.font).save(path)
 
 
 def bytes_on_the_wire(slip: Slip, profile: PrinterProfile) -> int:

@@ -22,13 +22,16 @@ QR_QUIET = 4
 BARCODE_QUIET = 10
 THRESHOLD = 128
 _FONT_SIZE = 24
+_BASELINE = 20  # Hanzi reach from the first row to the last but one, descenders are whole
 _FONTS = (
-    ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 7),  # Noto Sans Mono CJK SC
-    ("/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc", 7),
-    ("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc", 1),
-    ("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc", 1),
-    ("/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf", 0),
+    "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
+    "/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc",
+    "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",
+    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
+    "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
 )
+_FACES = {"NotoSansCJK-Regular.ttc": 7, "NotoSansCJK-Bold.ttc": 7, "wqy-zenhei.ttc": 1}
+"""Which face of a collection: the monospaced one, whose Latin fits the 12-dot grid exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Dots:
 
 def font_found(font: str = "") -> str:
     """The path of the font that would be used, or empty when there is none."""
-    for path, _ in ((font, 0), *_FONTS):
+    for path in (font, *_FONTS):
         if path and Path(path).is_file():
             return path
     return ""
@@ -80,7 +83,24 @@ def _draw_char(draw: Any, char: str, left: int, width: int, face: Any) -> None:
     if face is None and not char.isascii():
         draw.rectangle((left + 1, 3, left + max(width, COLUMN_DOTS) - 2, LINE_DOTS - 4), outline=0)
         return
-    draw.text((left, 0 if face is None else -6), char, fill=0, font=face or _latin())
+    draw.text((left, _BASELINE), char, fill=0, font=face or _latin(), anchor="ls")
+
+
+def styled(dots: Dots, *, bold: bool, underline: bool) -> Dots:
+    """Each dot doubled to the right, the last two rows black: as the printer's own font does."""
+    size = dots.width_bytes
+    rows = [dots.rows[at : at + size] for at in range(0, len(dots.rows), size)]
+    if bold:
+        rows = [_doubled(row) for row in rows]
+    if underline:
+        full = pack_row([True] * dots.width)
+        rows = [*rows[:-2], full, full]
+    return Dots(dots.width, b"".join(rows))
+
+
+def _doubled(row: bytes) -> bytes:
+    value = int.from_bytes(row, "big")
+    return (value | value >> 1).to_bytes(len(row), "big")
 
 
 @lru_cache(maxsize=4)
@@ -89,8 +109,7 @@ def _face(path: str) -> Any:
 
     if not path:
         return None
-    index = dict(_FONTS).get(path, 0)
-    return ImageFont.truetype(path, _FONT_SIZE, index=index)
+    return ImageFont.truetype(path, _FONT_SIZE, index=_FACES.get(Path(path).name, 0))
 
 
 @lru_cache(maxsize=1)
