@@ -7,6 +7,7 @@ targets, links and examples are taken from the program and looked up in the docu
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import subprocess
@@ -64,6 +65,19 @@ def test_no_setting_is_invented() -> None:
     table = text("docs/settings.md").partition("## Policy")[0]
     written = set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)`", table, re.MULTILINE))
     assert written == {name for name, _ in leaves(Settings())}
+
+
+def test_every_setting_is_read() -> None:
+    """A setting that nothing reads would be a promise that nobody keeps."""
+    read_somewhere = {
+        node.attr
+        for package in ("terminal", "central")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+    names = {name for name, _ in leaves(Settings())}
+    assert {name for name in names if name.partition(".")[2] not in read_somewhere} == set()
 
 
 def test_the_default_file_shows_the_defaults(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def style_of(cell: Any) -> Style:
 
 
 def row_parts(screen: pyte.Screen, y: int) -> Iterator[str]:
-    """The rectangles and texts of one row; each character stands at its own cell."""
+    """The rectangles and texts of one row; each word begins at its own cell."""
     cells = [(x, screen.buffer[y][x]) for x in range(screen.columns)]
     for (ink, paper, bold), run in groupby(cells, key=lambda cell: style_of(cell[1])):
         found = list(run)
@@ -54,12 +54,14 @@ def row_parts(screen: pyte.Screen, y: int) -> Iterator[str]:
         if paper != PAPER:
             place = f'x="{left}" y="{y * CELL_Y}" width="{width}" height="{CELL_Y}"'
             yield f'<rect {place} fill="#{paper}"/>'
-        shown = [(x, cell.data) for x, cell in found if cell.data.strip()]
-        if shown:
-            places = " ".join(str(x * CELL_X) for x, _ in shown)
-            text = escape("".join(data for _, data in shown))
-            weight = ' font-weight="bold"' if bold else ""
-            yield f'<text x="{places}" y="{y * CELL_Y + BASE}" fill="#{ink}"{weight}>{text}</text>'
+        weight = ' font-weight="bold"' if bold else ""
+        for blank, word in groupby(found, key=lambda cell: cell[1].data == " "):
+            cells_of = list(word)
+            text = escape("".join(cell.data for _, cell in cells_of))
+            if not blank and text:
+                place = f'x="{cells_of[0][0] * CELL_X}" y="{y * CELL_Y + BASE}"'
+                length = f'textLength="{len(cells_of) * CELL_X}" lengthAdjust="spacingAndGlyphs"'
+                yield f'<text {place} {length} fill="#{ink}"{weight}>{text}</text>'
 
 
 def svg(screen: pyte.Screen) -> str:
@@ -76,9 +78,10 @@ def svg(screen: pyte.Screen) -> str:
     )
 
 
-def samples(folder: str) -> list[dict[str, Any]]:
+def samples(folder: str, language: str) -> list[dict[str, Any]]:
     """The redeemable vouchers of a demo folder, from the demo itself."""
     command = [sys.executable, "hexiao.py", "demo", "--headless", "--json", "--dir", folder]
+    command += ["--language", language]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         line = json.loads(process.stdout.readline())
@@ -87,19 +90,32 @@ def samples(folder: str) -> list[dict[str, Any]]:
     return found
 
 
+def by_hand(window: Window, *keys: str) -> None:
+    """Press keys as slowly as a hand does; the gate takes nothing faster for typing."""
+    for key in keys:
+        window.type(key).quiet(0.2)
+
+
+def present(window: Window, voucher: dict[str, Any]) -> None:
+    """Scan a voucher and type its last four digits."""
+    window.type(voucher["code"] + "\r").until("****")
+    by_hand(window, *voucher["last4"])
+    window.quiet(1.0)
+
+
 def photograph(language: str, name: str) -> None:
     """One redemption of a few shares behind us, the next voucher opened: the screen as it is."""
     with tempfile.TemporaryDirectory() as folder:
-        first, second = [one for one in samples(folder) if one["shares"] > 2][:2]
+        first, second = [one for one in samples(folder, language) if one["shares"] > 2][:2]
         command = ["hexiao.py", "demo", "--dir", folder, "--language", language]
         with Window(command, 100, 30) as window:
-            window.quiet(1.0, at_most=30.0)
-            window.type(first["code"] + "\r").quiet()
-            window.type(first["last4"] + "\r").quiet()
-            window.type("\x1b[24~").quiet(0.5)
-            window.type("\r").quiet()
-            window.type(second["code"] + "\r").quiet()
-            window.type(second["last4"] + "\r").quiet(0.5)
+            window.until("T1", 30.0)
+            window.quiet(1.0)
+            present(window, first)
+            by_hand(window, "\x1b[24~")  # F12 confirms one share
+            window.until("_1_0", 15.0)
+            window.quiet(1.0)
+            present(window, second)
             IMAGES.mkdir(parents=True, exist_ok=True)
             (IMAGES / name).write_text(svg(window.screen), encoding="utf-8")
             print(window.text)
