@@ -120,6 +120,7 @@ def _service(tree: _Tree) -> None:
     serve.add_argument("--port", type=int, help="port; 0 takes a free one, which is printed")
     serve.add_argument("--url", help="the address terminals use, behind a proxy")
     tree.add("migrate", running.migrate, "bring the database to this program's version")
+    tree.add("restored", running.restored, "say that the database was restored from a backup")
     jobs = tree.group("jobs", "the scheduled jobs")
     run = tree.add("run", running.jobs_run, "run jobs now, or as a loop", under=jobs)
     run.add_argument("job", nargs="*", help="names; all if none is given")
@@ -188,6 +189,10 @@ def _fleet(tree: _Tree) -> None:
     code.add_argument("--posid", required=True, metavar="ID")
     code.add_argument("--url", help="the address the terminal uses")
     tree.add("terminals", fleet.terminals, "the fleet")
+    policy = tree.group("policy", "the numbers that the owner sets")
+    tree.add("show", fleet.policy_show, "the policy in force", under=policy)
+    change = tree.add("set", fleet.policy_set, "change numbers of it", under=policy)
+    change.add_argument("assignment", nargs="+", metavar="NAME=VALUE")
     tree.add("alarms", fleet.alarms, "what head office must look at")
 
 

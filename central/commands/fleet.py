@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from central import enrol, reports, schema, verdicts
+from central import enrol, policies, reports, schema, verdicts
 from central import import_journal as rescued
 from central.commands.context import Command, Context
 from central.errors import Refused
@@ -63,6 +63,26 @@ def terminals(context: Context, _args: argparse.Namespace) -> int:
     """The fleet."""
     with context.central() as central, central.read() as work:
         return context.output.rows(reports.terminals(work))
+
+
+def policy_show(context: Context, _args: argparse.Namespace) -> int:
+    """The policy in force, one number per row."""
+    with context.central() as central, central.read() as work:
+        found = policies.flat(policies.current(work))
+    if context.output.as_json:
+        return context.output.say(found, "")
+    return context.output.rows({"name": name, "value": value} for name, value in found.items())
+
+
+def policy_set(context: Context, args: argparse.Namespace) -> int:
+    """Change numbers of the policy."""
+    with context.central() as central:
+        policy = policies.change(central, args.assignment)
+    if isinstance(policy, Refused):
+        return context.output.refuse(policy)
+    return context.output.say(
+        {"ok": True, **policies.flat(policy)}, f"policy {policy.version} is in force"
+    )
 
 
 def alarms(context: Context, _args: argparse.Namespace) -> int:

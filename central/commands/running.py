@@ -7,7 +7,7 @@ import threading
 from dataclasses import asdict
 
 from central import demo_seed as demo
-from central import jobs, service, setup, texts
+from central import jobs, restoring, service, setup, texts
 from central.commands.context import Context
 from central.errors import Misconfigured, Refused
 from vouchers import times
@@ -54,6 +54,14 @@ def serve(context: Context, args: argparse.Namespace) -> int:
     with context.central() as central:
         http.Service(central, host, port, url=url).run(ready)
     return 0
+
+
+def restored(context: Context, _args: argparse.Namespace) -> int:
+    """Begin new histories after a restore."""
+    with context.central() as central:
+        buckets = restoring.renew(central)
+    words = f"{buckets} histories begun; terminals will take new snapshots and send what is missing"
+    return context.output.say({"ok": True, "buckets": buckets}, words)
 
 
 def jobs_run(context: Context, args: argparse.Namespace) -> int:

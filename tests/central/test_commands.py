@@ -159,6 +159,24 @@ def test_init_and_migrate_are_safe_to_repeat(shop: Command) -> None:
     assert len(shop("outlet", "list")) == 2
 
 
+def test_the_policy_is_changed_by_name(shop: Command) -> None:
+    before = shop.one("policy", "show")
+    assert (before["version"], before["offline.max_hours.home"]) == (1, 72)
+    words = ("offline.max_hours.home=10", "offline.tills=primary_only")
+    after = shop.one("policy", "set", *words)
+    assert (after["version"], after["offline.max_hours.home"]) == (2, 10)
+    assert shop.one("policy", "show")["offline.tills"] == "primary_only"
+    for wrong, reason in (
+        ("offline.max_hours=1", "unknown_policy"),
+        ("version=9", "unknown_policy"),
+        ("offline.max_hours.home=-1", "bad_policy"),
+        ("offline.tills=both", "bad_policy"),
+        ("nonsense", "unknown_policy"),
+    ):
+        assert shop.one("policy", "set", wrong, status=1)["reason"] == reason
+    assert shop.one("policy", "show")["version"] == 2
+
+
 def test_settings_name_the_database(run: Command, tmp_path: Path) -> None:
     folder = tmp_path / "etc"
     folder.mkdir()

@@ -10,8 +10,9 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from central import catalogue, enrol, feed, orders, reports
+from central import catalogue, enrol, feed, orders, policies, reports, restoring
 from central.catalogue import NewProduct, Product
+from central.errors import Refused as No
 from central.service import Central
 from sync import acks, messages, receiver, sealedbox, signing
 from sync.errors import Refused
@@ -170,6 +171,37 @@ def test_a_cursor_of_another_history_takes_a_new_snapshot(central: Central, pair
     with pytest.raises(Refused) as unknown:
         till.http.feed(77, after="0", limit=10, wait_s=0)
     assert unknown.value.problem.status == 410
+
+
+def test_a_restored_service_begins_new_histories(
+    central: Central, pair: Pair, tmp_path: Path
+) -> None:
+    """After a restore no cursor leads into a past that is gone, and journals fill the hole."""
+    voucher = issue(central, shares=3)
+    till = pair("POS1")
+    first = till.http.manifest()
+    till.redeem(voucher)
+    till.push()
+    cursor = pull(till, 1)[-1].cursor
+    heard = till.http.verdicts("0").cursor
+    assert restoring.renew(central) == 2
+    with pytest.raises(Refused) as gone:
+        till.http.feed(1, after=cursor, limit=10, wait_s=0)
+    assert (gone.value.problem.status, gone.value.reason) == (410, "epoch")
+    assert till.http.manifest().sha256 != first.sha256
+    assert states(pull(till, 1))[voucher.voucher].used == 1
+    till.redeem(voucher, 3, generation=1, left=0)
+    till.push(2)
+    assert [v.verdict for v in till.http.verdicts(heard).verdicts][-1] == "over_redeemed"
+
+
+def test_a_changed_policy_comes_down_the_feed(central: Central, pair: Pair) -> None:
+    till = pair("POS1")
+    cursor = pull(till, 0)[-1].cursor
+    changed = policies.change(central, ["claim.budget_ms=250"])
+    assert not isinstance(changed, No)
+    (page,) = pull(till, 0, after=cursor)
+    assert page.items == (PolicyPut(policy=changed),)
 
 
 def test_a_long_poll_ends_with_the_change(central: Central, pair: Pair) -> None:
