@@ -79,6 +79,8 @@ def read(path: Path) -> Settings:
         return msgspec.convert(tomllib.loads(text), Settings)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"{path} is not valid TOML: it nests too deeply") from error
     except msgspec.ValidationError as error:
         raise SettingsError(
             f"{path}: {error}. See config/default.toml for what is known"

@@ -1,0 +1,23 @@
+"""A shop on real files, and its counter."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from terminal.counter import ShopCounter
+from tests.terminal.shop import Shop, close
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """One enrolled terminal with a replica."""
+    return Shop(tmp_path / "data")
+
+
+@pytest.fixture
+def counter(shop: Shop) -> Iterator[ShopCounter]:
+    """The shop's terminal, open, with a printer that nobody started."""
+    opened = shop.open(has_printer=True)
+    yield opened
+    close(opened)
