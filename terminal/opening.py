@@ -162,7 +162,8 @@ def _qr_suffices(parts: Parts, signed: qr.VoucherQr, last4: str) -> bool:
     tag_key = parts.identity.tag_keys.get(signed.kid)
     if tag_key is None or not qr.tag_matches(signed, tag_key, last4):
         return False
-    return signed.issued_s * 1000 > parts.replica.sealed_through()
+    # `issued` is cut to whole seconds: one issued right after the replica must not look older.
+    return signed.issued_s * 1000 + 999 > parts.replica.sealed_through()
 
 
 def _standing_of_qr(opened: Opened) -> Standing:

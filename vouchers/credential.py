@@ -50,7 +50,8 @@ def read_credential(
     if not trimmed:
         return Refusal(Reason.MALFORMED, {"looks_like": "empty"})
     if qr.looks_signed(trimmed):
-        return SignedQr(trimmed)
+        # A space is a digit of base45, so the end of a QR is not trimmed like that of a code.
+        return SignedQr(text.strip("\r\n\t").lstrip())
     if trimmed.lower().startswith(("http://", "https://")):
         return _read_link(trimmed, url_parameters)
     digits = codes.read_code(trimmed)
