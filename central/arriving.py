@@ -20,6 +20,10 @@ QUARANTINED: Final = "quarantined"
 """The kind of a row for an entry that could not be read; it belongs to no voucher."""
 
 
+NEW: Final = 0
+"""The number of a verdict that has not been given yet; booking gives it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """Entries `first`, `first`+1, … of a stream. `signatures` by sequence; those given are checked.
@@ -115,16 +119,17 @@ def booking_row(
         "flags": "[]",
         "excess": 0,
         "others": "[]",
+        "verdict_seq": NEW,
     }
     entry = line.entry
     if entry is not None and entry.kind in (Kind.REDEEMED, Kind.REVERSED):
         return row | _moved(entry, received, long_ms)
-    return None if line.barred is None else row | _UNREAD
+    # In the place of a voucher its own serial: it is judged, but with nothing else.
+    return None if line.barred is None else row | _UNREAD | {"voucher": row["serial"]}
 
 
 _UNREAD: Final[dict[str, object]] = {
     "kind": QUARANTINED,
-    "voucher": "",
     "clerk": "",
     "shares": 0,
     "generation": 0,

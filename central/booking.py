@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from central import catalogue, ledger, schema, sealing
+from central.arriving import NEW
 from central.ledger import Voucher
 from central.service import Work
 from vouchers import booking as rules
@@ -32,7 +33,11 @@ class Outcome:
 
 
 def rebook(work: Work, voucher_ids: Collection[str]) -> None:
-    """Judge all entries of these vouchers again and store what changed."""
+    """Judge all entries of these vouchers again and store what changed.
+
+    Locks are taken in one order everywhere, so that two transactions never wait for each other:
+    the stream, vouchers by id, verdict counters by POSID, feed heads by bucket.
+    """
     found = ledger.find_all(work, voucher_ids, lock=True)
     outlets = catalogue.buckets(work)
     outcomes: list[Outcome] = []
@@ -140,6 +145,8 @@ def _columns(outcome: Outcome) -> dict[str, object]:
 
 def _differs(outcome: Outcome) -> bool:
     row = outcome.row
+    if row.verdict_seq == NEW:
+        return True
     return any(getattr(row, name) != value for name, value in _columns(outcome).items())
 
 

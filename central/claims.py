@@ -59,7 +59,6 @@ def claim(central: Central, who: Claimant, asked: ClaimRequest) -> Granted | Den
     if not _presented(central, asked):
         return Denied(Refusal(Reason.UNKNOWN_OR_WRONG), None)
     with central.write() as work:
-        free_expired(work)
         voucher = ledger.find_all(work, [asked.voucher], lock=True)[asked.voucher]
         known = _known(work, who, asked)
         if known is not None:
@@ -180,18 +179,20 @@ def _case(
 def held_shares(work: Work, voucher: str) -> int:
     """Shares of a voucher that granted claims hold at this moment."""
     table = schema.claims
+    hold_ms = policies.current(work).claim.hold_minutes * times.MINUTE_MS
     held = work.connection.execute(
         select(func.coalesce(func.sum(table.c.shares), 0)).where(
             table.c.merchant == work.merchant,
             table.c.voucher == voucher,
             table.c.state == GRANTED,
+            table.c.granted_at > work.now - hold_ms,
         )
     ).scalar_one()
     return int(held)
 
 
 def free_expired(work: Work) -> int:
-    """Free the claims whose hold is over (`claim.hold_minutes`). Answers how many."""
+    """Mark the claims whose hold is over (`claim.hold_minutes`) as released. Answers how many."""
     hold_ms = policies.current(work).claim.hold_minutes * times.MINUTE_MS
     table = schema.claims
     freed = work.connection.execute(
@@ -199,7 +200,7 @@ def free_expired(work: Work) -> int:
         .where(
             table.c.merchant == work.merchant,
             table.c.state == GRANTED,
-            table.c.granted_at + hold_ms <= work.now,
+            table.c.granted_at <= work.now - hold_ms,
         )
         .values(state=RELEASED)
     )

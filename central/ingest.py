@@ -104,12 +104,9 @@ def _apply(central: Central, work: Work, stream: Any, lines: Sequence[Line]) -> 
     found = [arriving.booking_row(work.merchant, stream, line, received, long_ms) for line in lines]
     rows = [row for row in found if row is not None]
     if rows:
-        first = booking.next_verdicts(work, stream.posid, len(rows))
-        for number, row in enumerate(rows, start=first):
-            row["verdict_seq"] = number
         work.connection.execute(schema.bookings.insert(), rows)
     _settle_claims(work, stream, lines, rows)
-    booking.rebook(work, {str(row["voucher"]) for row in rows if row["voucher"]})
+    booking.rebook(work, {str(row["voucher"]) for row in rows})
     barred = [line for line in lines if line.barred is not None]
     if barred:
         words = (

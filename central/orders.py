@@ -48,15 +48,14 @@ class Refund:
     due_at: int
 
 
-def find(work: Work, ref: str) -> Order | Refused:
-    """An order by its id, or by its id in the shop system."""
+def find(work: Work, ref: str, *, lock: bool = False) -> Order | Refused:
+    """An order by its id, or by its id in the shop system. `lock` before changing its voucher."""
     table = schema.orders
     mine = table.c.merchant == work.merchant
     for column in (table.c.order_id, table.c.external):
         row = work.connection.execute(select(table).where(mine, column == ref)).one_or_none()
         if row is not None:
-            voucher = ledger.find(work, row.voucher)
-            assert voucher is not None, "an order has its voucher"
+            voucher = ledger.find_all(work, [row.voucher], lock=lock)[row.voucher]
             return Order(row.order_id, row.external, row.mobile, voucher)
     return Refused("unknown_order", f"there is no order {ref[:64]!r}")
 
@@ -73,7 +72,7 @@ def refund_amount(voucher: Voucher, shares: int, terms: NewProduct) -> int:
 def request_refund(central: Central, ref: str) -> Refund | Refused:
     """Freeze what is left, at once (decision 4). The job pays it when it is due."""
     with central.write() as work:
-        order = find(work, ref)
+        order = find(work, ref, lock=True)
         if isinstance(order, Refused):
             return order
         no = _not_refundable(order.voucher, "live")
@@ -85,7 +84,7 @@ def request_refund(central: Central, ref: str) -> Refund | Refused:
 def withdraw_refund(central: Central, ref: str) -> Refund | Refused:
     """Unfreeze: the buyer withdrew or the seller refused (decision 4)."""
     with central.write() as work:
-        order = find(work, ref)
+        order = find(work, ref, lock=True)
         if isinstance(order, Refused):
             return order
         if order.voucher.state != "refunding":
@@ -100,14 +99,14 @@ def withdraw_refund(central: Central, ref: str) -> Refund | Refused:
 def pay_refund(central: Central, ref: str) -> Refund | Refused:
     """Refund what is left and void it. Paying again is refused (it happened already)."""
     with central.write() as work:
-        order = find(work, ref)
+        order = find(work, ref, lock=True)
         if isinstance(order, Refused):
             return order
         return pay(central, work, order.voucher)
 
 
 def pay(central: Central, work: Work, voucher: Voucher) -> Refund | Refused:
-    """`pay_refund` inside a transaction, for the job."""
+    """`pay_refund` inside a transaction that has locked the voucher, for the job."""
     no = _not_refundable(voucher, "live", "refunding")
     if no is not None:
         return no
@@ -202,7 +201,7 @@ def extend(central: Central, ref: str, until: date) -> Order | Refused:
     """Make an order's validity end after the day `until` (EV-039, decision 8); never shorten."""
     end = times.day_start(until + timedelta(days=1), central.zone)
     with central.write() as work:
-        order = find(work, ref)
+        order = find(work, ref, lock=True)
         if isinstance(order, Refused):
             return order
         voucher = order.voucher
@@ -237,7 +236,8 @@ def change_mobile(central: Central, ref: str, mobile: str) -> Order | Refused:
         moved = ledger.with_last4(order.voucher, number[-4:])
         rows = [sealing.seal(central, moved, g, vault) for g in sealing.wanted(moved)]
         with central.write() as work:
-            if ledger.find(work, moved.voucher) == order.voucher:
+            still = ledger.find_all(work, [moved.voucher], lock=True)
+            if still[moved.voucher] == order.voucher:
                 _move(work, order, number, rows)
                 return _again(work, order)
         # Something happened to the voucher while we stretched: look again.

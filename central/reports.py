@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Select, func, select
 
 from central import catalogue, ledger, schema, sealing
+from central.arriving import QUARANTINED
 from central.ledger import Voucher
 from central.service import Work
 from vouchers import times
@@ -87,7 +88,7 @@ def _redemption(row: Any) -> Row:
         "posid": row.posid,
         "outlet": row.outlet,
         "clerk": row.clerk,
-        "voucher": row.voucher or None,
+        "voucher": None if row.kind == QUARANTINED else row.voucher,
         "order": row.order_id,
         "product": row.product,
         "shares": row.shares,

@@ -187,9 +187,9 @@ def _next(work: Work, limit: int) -> list[tuple[str, int]]:
 def _store_if_still_wanted(work: Work, rows: Sequence[Row]) -> None:
     # Between stretching and now another process may have sealed the row, or the mobile changed.
     voucher_ids = sorted({row.voucher.voucher for row in rows})
+    now = ledger.find_all(work, voucher_ids, lock=True)
     still = _present(work, schema.sealing, voucher_ids)
     have = _present(work, schema.sealed, voucher_ids)
-    now = ledger.find_all(work, voucher_ids)
     due = [row for row in rows if (row.voucher.voucher, row.generation) in still]
     store(
         work,
