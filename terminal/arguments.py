@@ -93,6 +93,17 @@ def _journal(commands: Any) -> None:
     verifier = _add(commands, "verify-journal", "check an export, on any machine")
     verifier.add_argument("file", metavar="FILE")
     verifier.add_argument("--key", required=True, metavar="KEY", help="base64url or @FILE")
+    verifier.add_argument(
+        "--head",
+        action="append",
+        default=[],
+        metavar="HASH",
+        help="from a slip, central or the witness: must be in it, else a tail was cut off",
+    )
+    verifier.add_argument(
+        "--since", type=_count_or_zero, default=0, metavar="SEQ", help="as it was exported with"
+    )
+    verifier.add_argument("--previous-head", metavar="HASH", help="the last of the epoch before")
 
 
 def _running(commands: Any) -> None:

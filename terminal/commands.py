@@ -60,13 +60,20 @@ def execute_own(loaded: Loaded, args: Namespace, io: Io, ask: Callable[[], str])
 
             return demo(args, io, serve)
         case "verify-journal":
-            from terminal.verify_journal import verify_file
-
-            return verify_file(args.file, args.key, as_json=args.json, out=io.out, err=io.err)
+            return _verify_journal(args, io)
         case _:
             from terminal.bench import bench
 
             return bench(args, io)
+
+
+def _verify_journal(args: Namespace, io: Io) -> int:
+    from terminal.verify_journal import Anchors, verify_file
+
+    anchors = Anchors(tuple(args.head), args.since, args.previous_head)
+    return verify_file(
+        args.file, args.key, as_json=args.json, out=io.out, err=io.err, anchors=anchors
+    )
 
 
 def serve(station: Station) -> Handler:

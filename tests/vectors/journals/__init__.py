@@ -1,0 +1,1 @@
+"""Exported journals, good and broken, for anyone who writes a verifier."""
