@@ -43,9 +43,10 @@ class KeySource:
 def choose(
     data: DataDir, wanted: str, ask: Callable[[], str] | None = None
 ) -> tuple[KeySource, bytes]:
-    """Choose a source at enrolment, make the key and record the choice. Raises Misconfigured.
+    """Choose a source at enrolment, make the key and record the choice.
 
-    `ask` fetches a passphrase from a person.
+    Raises Misconfigured, or OutOfService when the source does not answer. `ask` fetches a
+    passphrase from a person.
     """
     source = _automatic() if wanted == "auto" else wanted
     if source not in SOURCES:
@@ -76,7 +77,9 @@ def recorded(data: DataDir) -> KeySource:
     """The source recorded at enrolment. Raises Misconfigured when there is none."""
     try:
         raw = json.loads(data.key_source.read_text(encoding="utf-8"))
-        return KeySource(str(raw["source"]), unb64u(raw["salt"]), str(raw["name"]))
+        if raw["source"] not in SOURCES:
+            raise ValueError("no such source")
+        return KeySource(raw["source"], unb64u(raw["salt"]), str(raw["name"]))
     except FileNotFoundError as error:
         raise Misconfigured(
             f"{data.root} holds no enrolled terminal: run `hexiao enrol URL CODE` first"
@@ -127,11 +130,7 @@ def _make(data: DataDir, chosen: KeySource, ask: Callable[[], str] | None) -> by
         case "passphrase":
             return _from_passphrase(chosen.salt, ask)
         case "keyring":
-            import keyring
-
-            key = secrets.token_bytes(KEY_BYTES)
-            keyring.set_password(_KEYRING_SERVICE, chosen.name, b64u(key))
-            return key
+            return _into_keyring(chosen.name)
         case _:
             key = secrets.token_bytes(KEY_BYTES)
             write_private(data.root / "database.key", key)
@@ -166,6 +165,18 @@ def _read_key_file(path: Path) -> bytes:
     return key
 
 
+def _into_keyring(name: str) -> bytes:
+    import keyring
+    from keyring.errors import KeyringError
+
+    key = secrets.token_bytes(KEY_BYTES)
+    try:
+        keyring.set_password(_KEYRING_SERVICE, name, b64u(key))
+    except KeyringError as error:
+        raise OutOfService(f"the keyring does not answer: {error}") from error
+    return key
+
+
 def _from_keyring(name: str) -> bytes:
     import keyring
     from keyring.errors import KeyringError
@@ -176,7 +187,13 @@ def _from_keyring(name: str) -> bytes:
         raise OutOfService(f"the keyring does not answer: {error}") from error
     if text is None:
         raise OutOfService("the keyring no longer holds the database key: sign in as the same user")
-    return unb64u(text)
+    try:
+        key = unb64u(text)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise OutOfService("the keyring's database key is damaged: restore it from a backup")
+    return key
 
 
 def _from_passphrase(salt: bytes, ask: Callable[[], str] | None) -> bytes:
