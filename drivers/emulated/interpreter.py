@@ -120,6 +120,8 @@ class Interpreter:
         elif name == 0x70:
             yield from self._many(3)
             self.drawer_kicks += 1
+        elif name == 0x44:
+            yield from self._until_nul()
         elif name in (0x24, 0x5C):
             low, high = yield from self._many(2)
             self._position(low + 256 * high, relative=name == 0x5C)

@@ -56,7 +56,10 @@ class Serial(SerialBase):  # type: ignore[misc]
             ready = select.select([wire], [], [], timeout.time_left())[0]
             if not ready:
                 break
-            piece = wire.recv(size - len(data))
+            try:
+                piece = wire.recv(size - len(data))
+            except OSError:
+                piece = b""
             if not piece:
                 raise SerialException("the device was unplugged")
             data += piece
@@ -69,7 +72,10 @@ class Serial(SerialBase):  # type: ignore[misc]
         while rest:
             if not select.select([], [wire], [], timeout.time_left())[1]:
                 raise SerialTimeoutException("the device takes no more")
-            rest = rest[wire.send(rest) :]
+            try:
+                rest = rest[wire.send(rest) :]
+            except OSError as fault:
+                raise SerialException(f"the device was unplugged: {fault}") from fault
         return total
 
     def flush(self) -> None:

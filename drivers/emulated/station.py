@@ -178,7 +178,10 @@ class Station:
         self.device.settled()
 
     def _read_wire(self, channel: Channel) -> None:
-        data = channel.read(min(self.device.room(), READ_BYTES))
+        room = min(self.device.room(), READ_BYTES)
+        if room == 0:  # it filled up since it was asked; reading nothing would look like an end
+            return
+        data = channel.read(room)
         if data is None:
             channel.close()
             self._channel = None
