@@ -78,12 +78,14 @@ def text_files() -> list[Path]:
         ".lock",
         ".txt",
     }
-    found = [path for path in ROOT.rglob("*") if path.suffix in kinds and path.is_file()]
-    found += [ROOT / "Makefile", ROOT / ".ci" / "run"]
+    found = [ROOT / "Makefile", ROOT / ".ci" / "run"]
+    for top in ROOT.iterdir():
+        if top.name not in made and not top.name.endswith("cache"):
+            found += [top, *top.rglob("*")]
     return sorted(
         path
         for path in found
-        if not any(part in made or part.endswith("cache") for part in path.relative_to(ROOT).parts)
+        if path.is_file() and (path.suffix in kinds or path.name in {"Makefile", "run"})
     )
 
 
