@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -80,9 +81,7 @@ class ShopCounter:
 
     def exclusive(self, work: Callable[[Parts], T]) -> T:
         """Run some follower's work on the parts, one at a time with everything else."""
-        with self._lock:
-            self._ensure_open()
-            return work(self._parts)
+        return self._committed(lambda: work(self._parts))
 
     def close(self) -> None:
         """Forget what is open; running use cases end first."""
@@ -101,14 +100,15 @@ class ShopCounter:
 
     def look_up(self, credential: str, last4: str) -> View | Refusal:
         """Open what was presented (EV-041)."""
-        with self._lock:
-            self._ensure_open()
-            found = redeeming.look_up(self._parts, credential, last4, clerk=self.clerk)
-            if isinstance(found, Refusal):
-                return found
-            opened, view = found
-            self._hold(opened, view)
-            return view
+        return self._committed(lambda: self._look_up(credential, last4))
+
+    def _look_up(self, credential: str, last4: str) -> View | Refusal:
+        found = redeeming.look_up(self._parts, credential, last4, clerk=self.clerk)
+        if isinstance(found, Refusal):
+            return found
+        opened, view = found
+        self._hold(opened, view)
+        return view
 
     def redeem(
         self, handle: str, shares: int, *, clerk: str, request: str, slip: bool = True
@@ -128,21 +128,25 @@ class ShopCounter:
     def redeem_presented(
         self, credential: str, last4: str, shares: int, *, clerk: str, request: str, slip: bool
     ) -> Redeemed | Refusal:
-        """Look up and redeem in one go, for the command line; a repeated request costs nothing."""
-        with self._lock:
-            self._ensure_open()
-            if self._parts.journal.find_request(request) is not None:
-                opened = opening.open_credential(
-                    self._parts, credential, last4, clerk=clerk or self.clerk
-                )
-                held = _Held(opened, None) if isinstance(opened, Opened) else None
-                repeated = self._repeated(request, held)
-                assert repeated is not None
-                return repeated
+        """Look up and redeem in one go, for the command line; a repeated request books nothing."""
+        repeated = self._committed(
+            lambda: self._presented_again(credential, last4, clerk or self.clerk, request)
+        )
+        if repeated is not None:
+            return repeated
         view = self.look_up(credential, last4)
         if isinstance(view, Refusal):
             return view
         return self.redeem(view.handle, shares, clerk=clerk, request=request, slip=slip)
+
+    def _presented_again(
+        self, credential: str, last4: str, clerk: str, request: str
+    ) -> Redeemed | None:
+        """The first result of a request; its new code only to whoever presents the voucher."""
+        if self._parts.journal.find_request(request) is None:
+            return None
+        opened = opening.open_credential(self._parts, credential, last4, clerk=clerk)
+        return self._repeated(request, _Held(opened, None) if isinstance(opened, Opened) else None)
 
     def reverse(
         self,
@@ -279,7 +283,10 @@ class ShopCounter:
             self._parts.witness.write(self._parts.journal.head())
         except OSError as error:
             # The redemption stands; what is weaker now is the proof against a restored backup.
-            history.note(self._parts, "disk", None, {"what": "witness", "error": error.strerror})
+            # Where not even that can be noted, the redemption stands all the same.
+            told: dict[str, object] = {"what": "witness", "error": error.strerror}
+            with suppress(TerminalError):
+                history.note(self._parts, "disk", None, told)
 
     def _ensure_open(self) -> None:
         if self._parts.journal.broken:

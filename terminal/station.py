@@ -56,7 +56,6 @@ class Station:
         """Journal the start; slips that a crash left half-printed become questions."""
         parts = self.counter.parts
         self.counter.exclusive(lambda _: startup.started(parts, version, clerk=self.counter.clerk))
-        self.counter.exclusive(lambda _: parts.witness.write(parts.journal.head()))
         self.counter.exclusive(lambda _: parts.journal.warm())
 
     def start(self) -> None:
