@@ -32,6 +32,8 @@ POLL_S: Final = 25
 """How long central may hold a poll open; well below what proxies cut."""
 
 _WAIT_MAX_S: Final = 60.0
+_PROMPT_MS: Final = 2_000
+"""An upload that was answered within this shows that central is worth a clerk's wait."""
 
 
 class SyncWorker:
@@ -61,7 +63,8 @@ class SyncWorker:
         self._wake_up, self._wake_down = threading.Event(), threading.Event()
         self._contact = False
         self._threads: list[threading.Thread] = []
-        counter.parts.online = OnlineCentral(self._central, counter.parts, self.believed_up)
+        self._online = OnlineCentral(self._central, counter.parts, self.believed_up)
+        counter.parts.online = self._online
 
     def start(self) -> None:
         """Start pushing and pulling."""
@@ -88,15 +91,19 @@ class SyncWorker:
         """One full round now, for `hexiao sync --once`, beside the threads' own rounds."""
         result = sync_once(self._ports)
         self._contact = result.error is None
+        if self._contact:
+            self._online.answers_again()
         return result
 
     def believed_up(self) -> bool:
         """Whether central may be asked while the clerk waits: not after a failure."""
+        if self._online.trouble is not None:
+            return False
         return self.network() in ("online", "slow") or not self._threads
 
     def network(self) -> str:
         """The network in one word (`outcomes.Status`)."""
-        error = self._uplink.error or self._downlink.error
+        error = self._uplink.error or self._downlink.error or self._online.trouble
         if error is None:
             return "online" if self._contact else "offline"
         return _word(error)
@@ -108,7 +115,15 @@ class SyncWorker:
         return None if fence is None else f"{fence.trouble}: {fence.detail}"
 
     def _push(self) -> None:
-        self._loop(self._wake_up, self._uplink.step)
+        def step() -> int:
+            clock, before = self._ports.clock, self._uplink.pushed
+            began_ms = clock.monotonic_ms()
+            wait_ms = self._uplink.step()
+            if self._uplink.pushed > before and clock.monotonic_ms() - began_ms < _PROMPT_MS:
+                self._online.answers_again()
+            return wait_ms
+
+        self._loop(self._wake_up, step)
 
     def _pull(self) -> None:
         self._loop(self._wake_down, lambda: self._downlink.step(POLL_S))

@@ -16,7 +16,7 @@ from typing import Final
 
 from sync import messages, signing
 from sync.acks import Ack, ServerTime
-from sync.errors import SyncError
+from sync.errors import NoContact, SyncError
 from sync.feed import Checkpoint, FeedPage, StatePut
 from sync.ports import StreamHead
 from sync.sender import Fence, JournalLine
@@ -33,6 +33,9 @@ from vouchers.sealed import Record
 from vouchers.standing import Standing, VoucherState
 
 _FLOOR: Final = "floor"
+
+UNANSWERED_MS: Final = 10_000
+"""After a question without an answer no clerk waits for another one for this long."""
 
 
 def connect(counter: ShopCounter, *, insecure_http: bool) -> HttpCentral:
@@ -300,10 +303,27 @@ class HolderOfTerminal:
 
 
 class OnlineCentral:
-    """Implements `terminal.parts.Online`: central asked while the clerk waits."""
+    """Implements `terminal.parts.Online`: central asked while the clerk waits, but not in vain."""
 
     def __init__(self, central: HttpCentral, parts: Parts, believed_up: Callable[[], bool]) -> None:
         self._central, self._parts, self._believed_up = central, parts, believed_up
+        self._unanswered: tuple[NoContact, int] | None = None
+
+    @property
+    def trouble(self) -> NoContact | None:
+        """Why the last question had no answer, for as long as no other is worth the wait."""
+        unanswered = self._unanswered
+        if unanswered is None or self._parts.clock.read().mono_ms >= unanswered[1]:
+            return None
+        return unanswered[0]
+
+    def answers_again(self) -> None:
+        """Central answered something promptly: it is worth asking."""
+        self._unanswered = None
+
+    def _failed(self, error: SyncError) -> None:
+        if isinstance(error, NoContact):
+            self._unanswered = error, self._parts.clock.read().mono_ms + UNANSWERED_MS
 
     def claim(self, claim: str, row_key: bytes, record: Record, shares: int) -> Claimed | None:
         """Ask for the right to redeem; None when central did not answer within the budget."""
@@ -319,7 +339,8 @@ class OnlineCentral:
         asked = self._parts.clock.read().mono_ms
         try:
             answer = self._central.claim(request, budget_ms=self._parts.policy.claim.budget_ms)
-        except SyncError:
+        except SyncError as error:
+            self._failed(error)
             return Claimed(claim, granted=False)
         if answer.granted:
             return Claimed(claim, granted=True, until_mono_ms=asked + answer.valid_s * 1000)
@@ -333,7 +354,8 @@ class OnlineCentral:
         request = messages.LookupRequest(row_key=b64u(row_key))
         try:
             answer = self._central.look_up(request, budget_ms=self._parts.policy.lookup.budget_ms)
-        except SyncError:
+        except SyncError as error:
+            self._failed(error)
             return None
         if answer is None:
             return None

@@ -18,7 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +84,25 @@ def hexiao(*words: str, stdin: str = "", **environment: str) -> Done:
         env={**os.environ, **environment},
     )
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+_MANY = "import json, sys, hexiao\nsys.exit(max(map(hexiao.main, json.load(sys.stdin))))"
+
+
+def hexiao_all(*lines: list[str]) -> Done:
+    """Run several commands one after the other in one process, because starting one takes half a
+    second; all of them must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-c", _MANY],
+        cwd=ROOT,
+        input=json.dumps(lines),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done
     return Done(done.returncode, done.stdout, done.stderr)
 
 
@@ -236,9 +255,13 @@ class World:
         """Where the tills look for central, always the same."""
         return int((self.root / "port").read_text("ascii"))
 
+    def asked(self, words: Sequence[str]) -> list[str]:
+        """The whole command line of a command of central."""
+        return ["central", *words, "--json", "--config", str(self.config)]
+
     def central(self, *words: str) -> Done:
         """Run a command of central."""
-        return hexiao("central", *words, "--json", "--config", str(self.config))
+        return hexiao(*self.asked(words))
 
     def tell(self, *words: str) -> dict[str, Any]:
         """Run a command of central that must succeed; its JSON."""
@@ -266,8 +289,8 @@ class World:
 
     def start(self, port: int | None = None) -> str:
         """Start central, at the tills' own address unless another port is given; its address."""
-        words = ["central", "serve", "--json", "--config", str(self.config)]
-        process = Process(*words, "--port", str(self.port if port is None else port))
+        where = str(self.port if port is None else port)
+        process = Process(*self.asked(["serve", "--port", where]))
         self._served = process
         return process.until(r'"url": "([^"]+)"')
 
@@ -277,11 +300,15 @@ class World:
             process, self._served = self._served, None
             assert process.stop() == 0, process.text
 
-    def enrol(self, name: str, *, outlet: int | None = None) -> dict[str, Any]:
-        """Pair a till with central, which must run."""
-        where = str(OUTLETS.get(name, 1) if outlet is None else outlet)
-        made = self.tell("enrol-code", "--outlet", where, "--posid", name)
-        return self.tills[name].ask("enrol", f"http://127.0.0.1:{self.port}", made["code"])
+    @property
+    def url(self) -> str:
+        """Where the tills look for central."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def enrol(self, name: str) -> dict[str, Any]:
+        """Pair a till with central, which must run; anew if it was paired before."""
+        made = self.tell("enrol-code", "--outlet", str(OUTLETS[name]), "--posid", name)
+        return self.tills[name].ask("enrol", self.url, made["code"])
 
     def close(self) -> None:
         """Stop everything."""
@@ -297,22 +324,33 @@ def prepare(root: Path, rng: random.Random) -> World:
     (root / "port").write_text(str(_free_port(rng)), "ascii")
     (root / "central.toml").write_text('[central]\ndatabase = "sqlite:///central.db"\n', "utf-8")
     world = World(root)
-    world.tell("init", "--name", "面包房 Bakery", "--vault-cost", "light")
-    for name in ("东门 East", "西门 West"):
-        world.tell("outlet", "add", "--name", name)
-    world.tell(
-        "product", "add", "--name", "面包 Bread", "--price-fen", "1000", "--outlet", "1", "2"
-    )
+    central = [
+        ["init", "--name", "面包房 Bakery", "--vault-cost", "light"],
+        ["outlet", "add", "--name", "东门 East"],
+        ["outlet", "add", "--name", "西门 West"],
+        ["product", "add", "--name", "面包 Bread", "--price-fen", "1000", "--outlet", "1", "2"],
+    ]
+    hexiao_all(*(world.asked(words) for words in central))
     world.start()
     try:
-        for name, till in world.tills.items():
-            till.root.mkdir()
-            till.settings()
-            world.enrol(name)
-            till.ask("sync")
+        _pair(world)
     finally:
         world.stop()
     return world
+
+
+def _pair(world: World) -> None:
+    wanted = [
+        ["enrol-code", "--outlet", str(outlet), "--posid", name] for name, outlet in OUTLETS.items()
+    ]
+    codes = [row["code"] for row in hexiao_all(*map(world.asked, wanted)).rows]
+    lines = []
+    for till, code in zip(world.tills.values(), codes, strict=True):
+        till.root.mkdir()
+        till.settings()
+        lines.append(["enrol", world.url, code, "--config", str(till.config)])
+        lines.append(["sync", "--config", str(till.config)])
+    hexiao_all(*lines)
 
 
 def copy(prepared: World, root: Path) -> World:
