@@ -36,9 +36,8 @@ class Serial(SerialBase):  # type: ignore[misc]
     def close(self) -> None:
         """Disconnect."""
         if self.is_open:
-            self.is_open = False
             self._connected().close()
-            self._socket = None
+            self.is_open, self._socket = False, None
 
     def fileno(self) -> int:
         """The descriptor of the wire."""

@@ -246,3 +246,19 @@ def test_flow_settings_open(pty: Pty, flow: str) -> None:
     link = Heard().link(pty.path, LineSettings(flow=flow, parity="E", bits=7, stop=2))
     link.open()
     link.close()
+
+
+def test_an_emulated_port_is_free_after_closing() -> None:
+    """Closed by the one, it can be opened by the next at once."""
+    from drivers.emulated import register
+
+    bench = register()
+    for _ in range(3):
+        link = Heard().link("emulated://printer?name=shared")
+        link.open()
+        busy = Heard().link("emulated://printer?name=shared")
+        with pytest.raises(Claimed):
+            busy.open()
+        link.close()
+        until(lambda: not bench.printer("shared").connected)
+    bench.clear()
