@@ -83,10 +83,11 @@ class ShopCounter:
         """Run some follower's work on the parts, one at a time with everything else."""
         return self._committed(lambda: work(self._parts))
 
-    def close(self) -> None:
-        """Forget what is open; running use cases end first."""
+    def close(self, last: Callable[[Parts], None] = lambda _: None) -> None:
+        """Forget what is open; running use cases end first, then `last` closes the files."""
         with self._lock:
             self._held.clear()
+            last(self._parts)
         self._stretcher.shutdown(wait=False, cancel_futures=True)
 
     def pause(self) -> None:

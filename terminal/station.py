@@ -86,8 +86,7 @@ class Station:
             self.printing.stop()
         if self.syncing is not None:
             self.syncing.stop()
-        self.counter.close()
-        self.counter.exclusive(lambda parts: assembly.close(parts))
+        self.counter.close(assembly.close)
 
     def _make_printing(self) -> PrintWorker | None:
         settings = self.place.loaded.settings
