@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from terminal import bench_shop, keys, startup
-from terminal.bench_rows import Goal, Lap, Row, timed, turn_about
+from terminal.bench_rows import Goal, Row, Turn, timed, turn_about
 from terminal.bench_shop import PRODUCT, SHARES, Stock
 from terminal.counter import ShopCounter
 from terminal.datadir import DataDir
@@ -43,11 +43,9 @@ class Effort:
 def look_up(effort: Effort) -> Row:
     """The sealed row and the state of one voucher, files in the system's memory."""
     with _replica(effort.rows) as large, _replica(effort.small) as small:
-        laps = [_look_ups(large, effort.rows, effort.each)]
-        laps += [_look_ups(small, effort.small, effort.each)]
-        for lap in laps:
-            lap()
-        in_large, in_small = turn_about(effort.rounds, laps)
+        turns = _look_ups(large, effort.rows), _look_ups(small, effort.small)
+        turn_about(turns, rounds=1, each=_KEYS_MAX)  # files and statements are warm afterwards
+        in_large, in_small = turn_about(turns, rounds=effort.rounds, each=effort.each)
     return Row(
         what=f"point look-up in {effort.rows:,} vouchers, row and state",
         bare_is=f"the same in {effort.small:,}",
@@ -74,11 +72,11 @@ def journal_check(effort: Check) -> Row:
         counter = bench_shop.open_counter(data)
         try:
             bodies = _write_journal(counter, effort.entries)
-            laps: list[Lap] = [
-                lambda: [timed(lambda: _check(counter)) // effort.entries],
-                lambda: [timed(lambda: _hash(bodies)) // effort.entries],
-            ]
-            check, bare = turn_about(effort.rounds, laps)
+            turns = (
+                lambda: timed(lambda: _check(counter)) // effort.entries,
+                lambda: timed(lambda: _hash(bodies)) // effort.entries,
+            )
+            check, bare = turn_about(turns, rounds=effort.rounds, each=1)
         finally:
             bench_shop.close_counter(counter)
     per_s = 1e6 / check.p50
@@ -106,23 +104,16 @@ def _replica(rows: int) -> Iterator[Replica]:
             replica.close()
 
 
-def _look_ups(replica: Replica, rows: int, each: int) -> Lap:
-    """Every lap goes on where the last one stopped, in an order that is not the file's."""
+def _look_ups(replica: Replica, rows: int) -> Turn:
+    """One key after the other, in an order that is not the file's."""
     spread = max(1, rows // _KEYS_MAX)
     wanted = [
         (key, bench_shop.voucher_of(n * spread))
         for n, key in enumerate(islice(bench_shop.row_keys(rows), 0, None, spread))
     ]
     wanted.sort(key=lambda pair: hashlib.sha256(pair[0]).digest())
-    at = 0
-
-    def lap() -> Sequence[int]:
-        nonlocal at
-        asked = [wanted[(at + n) % len(wanted)] for n in range(each)]
-        at += each
-        return [timed(partial(_find, replica, *pair)) for pair in asked]
-
-    return lap
+    asked = cycle(wanted)
+    return lambda: timed(partial(_find, replica, *next(asked)))
 
 
 def _find(replica: Replica, key: bytes, voucher: str) -> None:

@@ -7,8 +7,9 @@ between them the clerk decides, and that pause, in which the successor's key is 
 write-ahead log is put away, is not timed.
 """
 
+import gc
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +20,13 @@ import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from terminal import bench_shop, database
-from terminal.bench_rows import Goal, Lap, Row, Timing, timed, turn_about
+from terminal.bench_rows import Goal, Row, Timing, timed, turn_about
 from terminal.bench_shop import Presented, Stock
 from terminal.counter import ShopCounter
 from terminal.datadir import DataDir
 from terminal.outcomes import Redeemed, View
 from vouchers import sealed
 from vouchers.sealed import COST_DEFAULT
-
-Work = Callable[[], object]
 
 TAKEN: Final = 2
 """Shares redeemed of each voucher: a partial redemption does the most work (EV-049)."""
@@ -49,12 +48,7 @@ def light(effort: Effort) -> Row:
     """With a vault that costs nothing: what is left is our own work."""
     with _counter(_stock(effort)) as (counter, presented), _bare_journal() as bare:
         key = Ed25519PrivateKey.from_private_bytes(_DIGEST)
-        laps: list[Lap] = [
-            _redemptions(counter, presented, effort.each),
-            _repeat(lambda: _commit(bare), effort.each, after=lambda: _put_away(bare)),
-            _repeat(lambda: key.sign(_DIGEST), effort.each),
-        ]
-        redeem, commit, sign = turn_about(effort.rounds, laps)
+        redeem, commit, sign = _against(effort, counter, presented, bare, lambda: key.sign(_DIGEST))
     return Row(
         what=f"redeem, light vault, {effort.rows:,} vouchers: extra over a bare durable commit",
         bare_is="one Ed25519 signature",
@@ -70,12 +64,9 @@ def default(effort: Effort) -> Row:
     """With the vault of a real merchant: the stretch of the presented code is the limit."""
     with _counter(_stock(effort, COST_DEFAULT)) as (counter, presented), _bare_journal() as bare:
         vault = counter.parts.identity.vault
-        laps: list[Lap] = [
-            _redemptions(counter, presented, effort.each),
-            _repeat(lambda: _commit(bare), effort.each, after=lambda: _put_away(bare)),
-            _repeat(lambda: sealed.stretch("0", "0000", vault), effort.each),
-        ]
-        redeem, commit, stretch = turn_about(effort.rounds, laps)
+        redeem, commit, stretch = _against(
+            effort, counter, presented, bare, lambda: sealed.stretch("0", "0000", vault)
+        )
     return Row(
         what=f"redeem, default vault, {effort.rows:,} vouchers",
         bare_is="one Argon2id of the epoch",
@@ -109,8 +100,25 @@ def _counter(stock: Stock) -> Iterator[tuple[ShopCounter, Iterator[Presented]]]:
             bench_shop.close_counter(counter)
 
 
-def _redemptions(counter: ShopCounter, presented: Iterator[Presented], each: int) -> Lap:
-    return lambda: [_redeem(counter, next(presented)) for _ in range(each)]
+def _against(
+    effort: Effort,
+    counter: ShopCounter,
+    presented: Iterator[Presented],
+    bare: apsw.Connection,
+    limit: Callable[[], object],
+) -> list[Timing]:
+    """Redemption, bare commit and limit, turn about."""
+
+    def put_away() -> None:
+        _put_away(bare)
+        gc.collect()
+
+    turns = (
+        lambda: _redeem(counter, next(presented)),
+        lambda: timed(lambda: _commit(bare)),
+        lambda: timed(limit),
+    )
+    return turn_about(turns, rounds=effort.rounds, each=effort.each, between=put_away)
 
 
 def _redeem(counter: ShopCounter, voucher: Presented) -> int:
@@ -152,12 +160,3 @@ def _commit(connection: apsw.Connection) -> None:
 
 def _put_away(connection: apsw.Connection) -> None:
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-
-
-def _repeat(work: Work, each: int, *, after: Work = lambda: None) -> Lap:
-    def lap() -> Sequence[int]:
-        taken = [timed(work) for _ in range(each)]
-        after()
-        return taken
-
-    return lap

@@ -12,8 +12,8 @@ from statistics import median
 from time import perf_counter_ns
 from typing import Final
 
-Lap = Callable[[], Sequence[int]]
-"""Runs one round of some work; answers how long each turn of it took, in nanoseconds."""
+Turn = Callable[[], int]
+"""Does some work once; answers how long it took, in nanoseconds."""
 
 _US: Final = 1_000
 
@@ -111,18 +111,22 @@ class Skipped:
         return f"{self.what}\n  skipped: {self.why}\n"
 
 
-def turn_about(rounds: int, laps: Sequence[Lap]) -> list[Timing]:
-    """Run every lap in every round, each round beginning with another one.
+def turn_about(
+    turns: Sequence[Turn], *, rounds: int, each: int, between: Callable[[], object] = gc.collect
+) -> list[Timing]:
+    """Take turns, `each` times in each of `rounds`, with `between` before every round.
 
-    What disturbs the machine for a while then disturbs all of them.
+    What disturbs the machine then disturbs all of them, and each finds the caches as cold as the
+    others do: a customer comes once in a while, not in a loop.
     """
-    taken: list[list[int]] = [[] for _ in laps]
-    for turn in range(rounds):
-        for step in range(len(laps)):
-            which = (turn + step) % len(laps)
-            gc.collect()  # nobody pays for another one's garbage
-            taken[which].extend(laps[which]())
-    return [Timing(tuple(each)) for each in taken]
+    taken: list[list[int]] = [[] for _ in turns]
+    for _ in range(rounds):
+        between()
+        for number in range(each):
+            for step in range(len(turns)):
+                which = (number + step) % len(turns)
+                taken[which].append(turns[which]())
+    return [Timing(tuple(times)) for times in taken]
 
 
 def timed(work: Callable[[], object]) -> int:

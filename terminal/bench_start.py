@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Final
 
 from terminal import bench_shop
-from terminal.bench_rows import Goal, Lap, Row, Skipped, turn_about
+from terminal.bench_rows import Goal, Row, Skipped, turn_about
 from terminal.bench_shop import Stock
 from terminal.datadir import DataDir
 from terminal.words import Language, say
@@ -89,11 +89,10 @@ def kiosk_start(effort: Effort) -> Row | Skipped:
     with TemporaryDirectory(prefix="hexiao-bench-") as directory:
         root = Path(directory)
         seeded = _seed(root / "seeded", effort.rows)
-        laps: list[Lap] = [lambda: [_kiosk(seeded, root / "run")], lambda: [_bare()]]
+        turns = (lambda: _kiosk(seeded, root / "run"), _bare)
         try:
-            for lap in laps:
-                lap()  # the first start also compiles
-            kiosk, bare = turn_about(effort.starts, laps)
+            turn_about(turns, rounds=1, each=1)  # the first start also compiles
+            kiosk, bare = turn_about(turns, rounds=effort.starts, each=1)
         except (NotStartedError, OSError) as error:
             return Skipped(WHAT, str(error))
     return Row(
