@@ -6,9 +6,10 @@ is used by one thread at a time; the counter serialises.
 """
 
 import json
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
+import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from terminal.clock import Estimate, EstimatedClock
@@ -18,6 +19,7 @@ from terminal.guesses import Guesses
 from terminal.identity import Identity
 from terminal.journal import Journal, Stamp
 from terminal.replica import Replica
+from terminal.tally import Tally
 from terminal.witness import Witness
 from vouchers import times
 from vouchers.policy import Policy, offline_limits
@@ -80,6 +82,7 @@ class Parts:
     url_parameters: tuple[str, ...]
     min_free_mb: int = 0
     online: Online | None = None
+    tally: Tally = field(default_factory=Tally)
 
     def moment(self, estimate: Estimate) -> Moment:
         """When and where, for the rules."""
@@ -103,30 +106,29 @@ class Parts:
 
     def own_uses(self, voucher: str, reflects_epoch: int, reflects_seq: int) -> list[OwnUse]:
         """This terminal's entries on a voucher that central's state does not include."""
-        rows = self.journal.connection.execute(
-            "SELECT generation, shares, after FROM own_use u WHERE voucher = ? AND ("
-            " epoch > ? OR (epoch = ? AND seq > ?) OR (epoch < ? AND seq > coalesce("
-            " (SELECT max(up_to) FROM ack WHERE ack.epoch = u.epoch), 0)))"
+        connection = self.journal.connection
+        rows: list[Any] = connection.execute(
+            "SELECT epoch, seq, generation, shares, after FROM own_use WHERE voucher = ?"
             " ORDER BY epoch, seq",
-            (voucher, reflects_epoch, reflects_epoch, reflects_seq, reflects_epoch),
-        )
-        return [OwnUse(*row) for row in rows]
+            (voucher,),
+        ).fetchall()
+        return [
+            OwnUse(*use)
+            for epoch, seq, *use in rows
+            if (epoch > reflects_epoch)
+            or (epoch == reflects_epoch and seq > reflects_seq)
+            or (epoch < reflects_epoch and seq > _acknowledged(connection, epoch))
+        ]
 
     def posture(self) -> Posture:
         """How far this terminal has gone without central since the last acknowledgement."""
-        epoch, seq = self.journal.watermark("acknowledged")
-        row = self.journal.connection.execute(
-            "SELECT coalesce(sum(home), 0), coalesce(sum(1 - home), 0),"
-            " coalesce(sum(amount_fen), 0) FROM lone_use WHERE (epoch, seq) > (?, ?)",
-            (epoch, seq),
-        ).fetchone()
-        assert row is not None
+        alone = self.tally.since(self.journal.connection, self.journal.watermark("acknowledged"))
         fresh = self.replica.fresh_at()
         return Posture(
             limits=offline_limits(self.policy),
-            redemptions_home=row[0],
-            redemptions_away=row[1],
-            value_fen=row[2],
+            redemptions_home=alone.home,
+            redemptions_away=alone.away,
+            value_fen=alone.value_fen,
             last_contact=max(fresh, int(self.journal.meta("last_contact") or 0)),
             replica_at=fresh,
             home_rights=self.policy.offline.tills == "shared_risk",
@@ -155,3 +157,9 @@ class Parts:
             return None
         fence = json.loads(text)
         return str(fence["trouble"]) if fence["epoch"] == self.identity.epoch else None
+
+
+def _acknowledged(connection: apsw.Connection, epoch: int) -> int:
+    """How far central acknowledged an epoch; 0 before it did."""
+    row: Any = connection.execute("SELECT max(up_to) FROM ack WHERE epoch = ?", (epoch,)).fetchone()
+    return int(row[0] or 0)

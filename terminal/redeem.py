@@ -23,6 +23,17 @@ from vouchers.reasons import Refusal, known_reason
 from vouchers.rules import Accepted, Case
 from vouchers.sealed import Record, SealKey
 
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A committed redemption, as it was written."""
+
+    at: int
+    head: str
+    redemption: Redemption
+    code: str | None
+
+
 CLAIM_MARGIN_MS = 10_000
 """A claim is used only with this much of its time left (design, section 7, Claims)."""
 
@@ -42,10 +53,11 @@ def look_up(
     parts: Parts, credential: str, last4: str, *, clerk: str
 ) -> tuple[Opened, View] | Refusal:
     """Open a voucher and say what it is; changes no voucher. A refused view is journalled."""
-    opened = open_credential(parts, credential, last4, clerk=clerk)
-    if isinstance(opened, Refusal):
-        return opened
-    view = view_of(parts, opened)
+    with parts.replica.reading():
+        opened = open_credential(parts, credential, last4, clerk=clerk)
+        if isinstance(opened, Refusal):
+            return opened
+        view = view_of(parts, opened)
     if view.refusal is not None:
         _journal_refusal(parts, opened, view.refusal, clerk)
     return opened, view
@@ -107,14 +119,15 @@ def redeem(
     before = parts.journal.find_request(order.request)
     if before is not None:
         return first_result(parts, before, opened)
-    case = case_of(parts, opened, count=order.shares, claim=order.claim)
-    decision = _decide(case, order.claim)
-    if isinstance(decision, Refusal):
-        _journal_refusal(parts, opened, decision, order.clerk)
-        return _named(parts, decision)
-    parts.ensure_fit()
-    stored, redemption, code = _commit(parts, opened, order, case, decision, successor)
-    return _redeemed(parts, stored, redemption, code, opened.product.name)
+    with parts.replica.reading():
+        case = case_of(parts, opened, count=order.shares, claim=order.claim)
+        decision = _decide(case, order.claim)
+        if isinstance(decision, Refusal):
+            _journal_refusal(parts, opened, decision, order.clerk)
+            return _named(parts, decision)
+        parts.ensure_fit()
+        done = _commit(parts, opened, order, case, decision, successor)
+    return _redeemed(parts, done, opened.product.name)
 
 
 def first_result(parts: Parts, stored: Stored, opened: Opened | None) -> Redeemed:
@@ -127,7 +140,8 @@ def first_result(parts: Parts, stored: Stored, opened: Opened | None) -> Redeeme
         code = next_code(opened.record, redemption.generation)
     product = parts.replica.product(redemption.product) if parts.replica.present else None
     name = f"#{redemption.product}" if product is None else product.name
-    return replace(_redeemed(parts, stored, redemption, code, name), repeated=True)
+    done = _Done(entry.at, stored.hash, redemption, code)
+    return replace(_redeemed(parts, done, name), repeated=True)
 
 
 def next_code(record: Record, generation: int) -> str:
@@ -151,7 +165,7 @@ def _commit(
     case: Case,
     decision: Accepted,
     successor: Callable[[], SealKey],
-) -> tuple[Stored, Redemption, str | None]:
+) -> _Done:
     estimate = parts.clock.estimate()
     code = next_code(opened.record, opened.record.generation) if decision.successor else None
     row = _successor_row(opened.record, decision, successor) if decision.successor else None
@@ -185,10 +199,10 @@ def _commit(
             "INSERT INTO request VALUES (?, ?, ?)", (order.request, stored.epoch, stored.seq)
         )
         if order.slip:
-            facts = slip_jobs.facts_of(parts, stored)
+            facts = slip_jobs.facts_of(parts, entry, stored.hash)
             slip_jobs.queue(connection, facts, code, estimate.now)
     parts.clock.journalled(estimate.now)
-    return stored, redemption, code
+    return _Done(entry.at, stored.hash, redemption, code)
 
 
 def _write_effects(
@@ -262,9 +276,8 @@ def _successor_row(
     return key.row_key, sealed.seal(after, key, secrets.token_bytes(sealed.NONCE_BYTES))
 
 
-def _redeemed(
-    parts: Parts, stored: Stored, redemption: Redemption, code: str | None, name: str
-) -> Redeemed:
+def _redeemed(parts: Parts, done: _Done, name: str) -> Redeemed:
+    redemption = done.redemption
     return Redeemed(
         serial=redemption.serial,
         posid=parts.identity.posid,
@@ -273,10 +286,10 @@ def _redeemed(
         product_name=name,
         shares=redemption.shares,
         left=redemption.left,
-        successor_code=code,
+        successor_code=done.code,
         mode=redemption.mode,
-        at=entries.read_entry(stored.body).at,
-        head=stored.hash,
+        at=done.at,
+        head=done.head,
         repeated=False,
     )
 

@@ -6,7 +6,8 @@ missing or damaged is an outage of this part only, said as such, and can be down
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,6 +50,9 @@ class Replica:
     def __init__(self, path: Path, key: bytes, posid: str) -> None:
         self._path, self._key, self._posid = path, key, posid
         self._connection: apsw.Connection | None = None
+        self._facts: dict[tuple[object, ...], Any] = {}
+        self._reading = False
+        self._version: int | None = None
         self.damaged = False
         """Set when reading failed: the file is to be replaced by a new snapshot."""
 
@@ -57,6 +61,37 @@ class Replica:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._version = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One look: everything asked inside is answered as of one moment.
+
+        What few rows say about the whole replica is read once, and kept until somebody writes.
+        """
+        # A replica that does not open is an outage of whoever asks it something, not of the look.
+        with suppress(OutOfService):
+            if self._connection is not None or self.present:
+                self._run(self._begin)
+        try:
+            yield
+        finally:
+            self._end()
+
+    def _begin(self, connection: apsw.Connection) -> None:
+        connection.execute("BEGIN")
+        self._reading = True
+        row = connection.execute("PRAGMA data_version").fetchone()
+        version = None if row is None else row[0]
+        if version != self._version:
+            self._facts.clear()
+            self._version = version
+
+    def _end(self) -> None:
+        self._reading = False
+        if self._connection is not None and self._connection.in_transaction:
+            with suppress(apsw.Error):  # nothing was written that could be lost
+                self._connection.execute("END")
 
     @property
     def present(self) -> bool:
@@ -72,21 +107,30 @@ class Replica:
         """Where a voucher stands."""
         row = self._one(
             "SELECT state, generation, used, valid_from, valid_until, home, version,"
-            " coalesce(reflects_epoch, (SELECT max(epoch) FROM streams WHERE posid = ?), 0),"
-            " coalesce(reflects_seq, (SELECT seq FROM streams WHERE posid = ?"
-            " ORDER BY epoch DESC LIMIT 1), 0)"
-            " FROM state WHERE voucher = ?",
-            self._posid,
-            self._posid,
+            " reflects_epoch, reflects_seq FROM state WHERE voucher = ?",
             voucher,
         )
         if row is None:
             return None
         standing = Standing(VoucherState(row[0]), row[1], row[2], row[3], row[4], row[5])
-        return StateRow(standing, row[6], row[7], row[8])
+        epoch, seq = row[7:]
+        if epoch is None or seq is None:
+            epoch, seq = self._fact(self._stream, "stream")
+        return StateRow(standing, row[6], epoch, seq)
+
+    def _stream(self) -> tuple[int, int]:
+        """How far the snapshot as a whole reflects this terminal's entries."""
+        row = self._one(
+            "SELECT epoch, seq FROM streams WHERE posid = ? ORDER BY epoch DESC LIMIT 1",
+            self._posid,
+        )
+        return (0, 0) if row is None else (row[0], row[1])
 
     def product(self, product: int) -> Product | None:
         """A product by its id."""
+        return self._fact(lambda: self._product(product), "product", product)
+
+    def _product(self, product: int) -> Product | None:
         row = self._one(
             "SELECT name, outlets, weekdays, online_only, slip_text FROM product WHERE id = ?",
             product,
@@ -100,7 +144,9 @@ class Replica:
 
     def outlet_name(self, outlet: int) -> str:
         """An outlet's name, or its number where the replica does not know it."""
-        row = self._one("SELECT name FROM outlet WHERE id = ?", outlet)
+        row = self._fact(
+            lambda: self._one("SELECT name FROM outlet WHERE id = ?", outlet), "outlet", outlet
+        )
         return f"#{outlet}" if row is None else str(row[0])
 
     def meta(self, key: str) -> str | None:
@@ -110,6 +156,9 @@ class Replica:
 
     def fresh_at(self) -> int:
         """When central last confirmed this replica, milliseconds UTC; 0 when it never did."""
+        return self._fact(self._fresh_at, "fresh_at")
+
+    def _fresh_at(self) -> int:
         text = self.meta("fresh_at") or self.meta("sealed_through")
         return 0 if text is None else times.parse_utc(text)
 
@@ -125,7 +174,8 @@ class Replica:
 
     def version(self) -> str | None:
         """Which replica an entry was decided by: the cursor of the catalogue, for the entry."""
-        row = self._one("SELECT group_concat(bucket || ':' || cursor, ' ') FROM cursor")
+        cursors = "SELECT group_concat(bucket || ':' || cursor, ' ') FROM cursor"
+        row = self._fact(lambda: self._one(cursors), "version")
         return None if row is None or row[0] is None else str(row[0])
 
     def check(self) -> str | None:
@@ -135,6 +185,15 @@ class Replica:
         except OutOfService as error:
             return str(error)
         return None if row is not None and row[0] == "ok" else f"quick_check: {row and row[0]}"
+
+    def _fact(self, read: Callable[[], T], *name: object) -> T:
+        """A fact about the whole replica; outside of `reading` it is read every time."""
+        if not self._reading:
+            return read()
+        if name not in self._facts:
+            self._facts[name] = read()
+        found: T = self._facts[name]
+        return found
 
     def _one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
         return self._run(lambda connection: connection.execute(statement, values).fetchone())

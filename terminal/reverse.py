@@ -129,7 +129,8 @@ def _commit(parts: Parts, undo: Undo, original: _Original) -> Reversed:
         )
         _keep_note(connection, reversal.serial, undo.note)
         if undo.slip:
-            slip_jobs.queue(connection, slip_jobs.facts_of(parts, stored), None, estimate.now)
+            facts = slip_jobs.facts_of(parts, entry, stored.hash)
+            slip_jobs.queue(connection, facts, None, estimate.now)
     parts.clock.journalled(estimate.now)
     return _reversed(entry, reversal, repeated=False)
 

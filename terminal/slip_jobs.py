@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import apsw
 
 from terminal import slip_facts
-from terminal.journal import Stored
 from terminal.parts import Parts
 from terminal.slip_facts import SlipFacts
 from vouchers import entries, ids
@@ -46,9 +45,8 @@ class _Said:
     reverses: str | None = None
 
 
-def facts_of(parts: Parts, stored: Stored) -> SlipFacts:
-    """What the slip of a `redeemed` or `reversed` entry says."""
-    entry = entries.read_entry(stored.body)
+def facts_of(parts: Parts, entry: Entry, head: str) -> SlipFacts:
+    """What the slip of a `redeemed` or `reversed` entry, whose hash is `head`, says."""
     said = _said(parts, entry)
     known = parts.replica.product(said.product) if parts.replica.present else None
     state = parts.replica.state(said.voucher) if parts.replica.present else None
@@ -65,7 +63,7 @@ def facts_of(parts: Parts, stored: Stored) -> SlipFacts:
         at=entry.at,
         valid_until=0 if state is None else state.standing.valid_until,
         mode=said.mode,
-        head=stored.hash,
+        head=head,
         time_zone=parts.identity.time_zone,
         slip_text=None if known is None else known.slip_text,
         successor=said.successor,
@@ -186,7 +184,8 @@ def _facts_of_serial(parts: Parts, serial: str) -> SlipFacts | None:
     ).fetchone()
     if row is None or row[0] not in (Kind.REDEEMED, Kind.REVERSED):
         return None
-    return facts_of(parts, parts.journal.entry(named.epoch, named.seq))
+    stored = parts.journal.entry(named.epoch, named.seq)
+    return facts_of(parts, entries.read_entry(stored.body), stored.hash)
 
 
 _COLUMNS = "id, serial, copy, state, facts, successor_code, created_at"

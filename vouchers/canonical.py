@@ -45,14 +45,15 @@ def _ordered(value: object, depth: int) -> object:
     if depth > CANONICAL_DEPTH_MAX:
         raise ValueError("nested too deeply")
     match value:
+        case str():
+            if not value.isascii():
+                value.encode("utf-8")  # a lone surrogate has no canonical form
+            return value
         case None | bool():
             return value
         case int():
             if abs(value) > SAFE_INTEGER_MAX:
                 raise ValueError("integer out of range")
-            return value
-        case str():
-            value.encode("utf-8")  # a lone surrogate has no canonical form
             return value
         case list() | tuple():
             return [_ordered(item, depth + 1) for item in value]
@@ -62,12 +63,18 @@ def _ordered(value: object, depth: int) -> object:
             raise ValueError(f"no canonical form for {type(value).__name__}")
 
 
+def _utf16(name: str) -> bytes:
+    return name.encode("utf-16-be")
+
+
 def _ordered_object(value: dict[object, object], depth: int) -> dict[str, object]:
     names: list[str] = []
+    ascii_only = True
     for name in value:
         if not isinstance(name, str):
             raise ValueError("an object's names must be text")
+        ascii_only = ascii_only and name.isascii()
         names.append(name)
     # RFC 8785 sorts by UTF-16 code units, which differs from code points above U+FFFF.
-    names.sort(key=lambda name: name.encode("utf-16-be"))
+    names.sort(key=None if ascii_only else _utf16)
     return {name: _ordered(value[name], depth + 1) for name in names}
