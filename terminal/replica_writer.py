@@ -10,8 +10,8 @@ file serves.
 import json
 import os
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import assert_never
 
@@ -37,6 +37,7 @@ class ReplicaWriter:
         self._path, self._key = path, key
         self._lock = threading.RLock()
         self._connection: apsw.Connection | None = None
+        self._damaged = False
 
     def close(self) -> None:
         """Let go of the file."""
@@ -47,7 +48,7 @@ class ReplicaWriter:
 
     def readable(self) -> bool:
         """Whether there is a replica of this version that opens."""
-        if not self._path.exists():
+        if self._damaged or not self._path.exists():
             return False
         try:
             row = self._one("SELECT value FROM meta WHERE key = 'schema'")
@@ -58,19 +59,22 @@ class ReplicaWriter:
 
     def buckets(self) -> list[int]:
         """The catalogue first, then every bucket that a product names."""
-        with self._lock:
-            rows = self._open().execute("SELECT DISTINCT bucket FROM product WHERE bucket != 0")
+        with self._storing() as connection:
+            rows = connection.execute("SELECT DISTINCT bucket FROM product WHERE bucket != 0")
             return [0, *sorted(int(str(row[0])) for row in rows)]
 
     def cursor(self, bucket: int) -> str:
         """Where a bucket stands; `0` before its first page."""
-        row = self._one("SELECT cursor FROM cursor WHERE bucket = ?", bucket)
-        return "0" if row is None else str(row[0])
+        with self._storing() as connection:
+            return _cursor(connection, bucket)
 
     def apply(self, bucket: int, page: FeedPage) -> bool:
-        """Apply a page and its cursor in one transaction; True when the policy changed."""
-        with self._lock, self._open() as connection:
-            if self.cursor(bucket) != page.from_:
+        """Apply a page and its cursor in one transaction; True when the policy changed.
+
+        Raises ValueError when it cannot be stored; nothing of it was then.
+        """
+        with self._storing() as connection, connection:
+            if _cursor(connection, bucket) != page.from_:
                 return False
             for item in page.items:
                 _apply(connection, item, page.reflects)
@@ -85,8 +89,8 @@ class ReplicaWriter:
 
     def confirm(self, at_ms: int) -> None:
         """Everything central had was applied at this moment."""
-        with self._lock:
-            _set_meta(self._open(), "fresh_at", times.format_utc(at_ms))
+        with self._storing() as connection:
+            _set_meta(connection, "fresh_at", times.format_utc(at_ms))
 
     def install(
         self, snapshot: Path, manifest: Manifest, swap: Callable[[Callable[[], None]], None]
@@ -110,6 +114,20 @@ class ReplicaWriter:
         with self._lock:
             self.close()
             swap(replace)
+            self._damaged = False
+
+    @contextmanager
+    def _storing(self) -> Iterator[apsw.Connection]:
+        """What SQLite finds wrong ends a round of `sync`, never the thread that runs it."""
+        with self._lock:
+            try:
+                yield self._open()
+            except (apsw.CorruptError, apsw.NotADBError) as error:
+                self.close()
+                self._damaged = True
+                raise ValueError(f"the voucher list is damaged: {error}") from error
+            except apsw.Error as error:
+                raise ValueError(f"the voucher list cannot be written: {error}") from error
 
     def _one(self, statement: str, *values: str | int) -> tuple[object, ...] | None:
         with self._lock:
@@ -148,6 +166,11 @@ def _prepare(snapshot: Path, manifest: Manifest, database_key: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _cursor(connection: apsw.Connection, bucket: int) -> str:
+    row = connection.execute("SELECT cursor FROM cursor WHERE bucket = ?", (bucket,)).fetchone()
+    return "0" if row is None else str(row[0])
 
 
 def _set_meta(connection: apsw.Connection, key: str, value: str) -> None:

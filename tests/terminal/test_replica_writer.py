@@ -1,0 +1,322 @@
+"""Pages and snapshots on their way into the replica."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from sync.feed import FeedPage, decode_page
+from sync.messages import Manifest
+from sync.replica_schema import REPLICA_SCHEMA, TABLES
+from terminal.counter import ShopCounter
+from terminal.replica_writer import ReplicaWriter
+from terminal.syncing import ReplicaOfTerminal
+from tests.terminal.asking import reason, redeem, view
+from tests.terminal.shop import HERE, NOW, Shop
+from vouchers import codes, sealed, times
+from vouchers.ids import b64u
+from vouchers.reasons import Reason
+from vouchers.times import DAY_MS
+
+VOUCHER = "0190f5a0-7c00-7abc-8def-0123456789ab"
+
+
+@pytest.fixture
+def writer(shop: Shop) -> Iterator[ReplicaWriter]:
+    made = ReplicaWriter(shop.data.replica, shop.key)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def port(counter: ShopCounter, writer: ReplicaWriter) -> ReplicaOfTerminal:
+    return ReplicaOfTerminal(counter, writer)
+
+
+def page(*items: dict[str, object], at: str = "0", to: str = "1.a.1", **more: object) -> FeedPage:
+    body = {"from": at, "cursor": to, "more": False, "items": items, **more}
+    return decode_page(json.dumps(body).encode())
+
+
+def state(**changes: object) -> dict[str, object]:
+    return {
+        "t": "state",
+        "op": "put",
+        "voucher": VOUCHER,
+        "version": 2,
+        "state": "live",
+        "generation": 0,
+        "used": 0,
+        "valid_from": times.format_utc(NOW - DAY_MS),
+        "valid_until": times.format_utc(NOW + DAY_MS),
+        "home": HERE,
+        **changes,
+    }
+
+
+def product(**changes: object) -> dict[str, object]:
+    return {
+        "t": "product",
+        "op": "put",
+        "id": 7,
+        "name": "Tea 茶",
+        "outlets": [1],
+        "weekdays": [],
+        "online_only": False,
+        "bucket": 4,
+        "price_fen": 900,
+        "version": 2,
+        **changes,
+    }
+
+
+def one(shop: Shop, question: str) -> object:
+    row = shop.database.execute(question).fetchone()
+    return row and row[0]
+
+
+def test_a_page_and_its_cursor_are_applied_together(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """Every kind of item lands, and the cursor and `sealed_through` with them."""
+    items = (
+        product(),
+        state(used=2),
+        {"t": "outlet", "op": "put", "id": 9, "name": "New", "version": 1},
+        {"t": "sealed", "op": "put", "k": b64u(b"k" * 16), "record": "AAAA", "voucher": VOUCHER},
+        {"t": "key", "op": "put", "kid": 2, "key": b64u(b"q" * 32)},
+    )
+    through = "2024-07-11T00:00:00.000Z"
+    port.apply_page(
+        0, page(*items, reflects={"epoch": 1, "seq": 4}, sealed_through=through, to="1.a.9")
+    )
+    assert port.cursor(0) == "1.a.9" and port.cursor(1) == "0"
+    assert one(shop, "SELECT value FROM meta WHERE key = 'sealed_through'") == through
+    assert one(shop, "SELECT name FROM product WHERE id = 7") == "Tea 茶"
+    assert one(shop, "SELECT name FROM outlet WHERE id = 9") == "New"
+    assert one(shop, "SELECT count(*) FROM sealed") == 1
+    assert one(shop, "SELECT reflects_seq FROM state") == 4
+    assert one(shop, "SELECT count(*) FROM meta WHERE key = 'key:2'") == 1
+    assert list(port.buckets()) == [0, 1, 4]
+
+
+def test_what_central_takes_back_is_gone(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """A deletion removes a row that is not newer than it."""
+    key = b64u(b"k" * 16)
+    outlet = {"t": "outlet", "op": "put", "id": 9, "name": "New", "version": 1}
+    row = {"t": "sealed", "op": "put", "k": key, "record": "AAAA", "voucher": VOUCHER}
+    kid = {"t": "key", "op": "put", "kid": 2, "key": b64u(b"q" * 32)}
+    port.apply_page(0, page(product(), state(), outlet, row, kid))
+    gone = (
+        {"t": "product", "op": "del", "id": 7, "version": 2},
+        {"t": "outlet", "op": "del", "id": 9, "version": 2},
+        {"t": "sealed", "op": "del", "k": key},
+        {"t": "key", "op": "del", "kid": 2},
+        {"t": "state", "op": "del", "voucher": VOUCHER, "version": 1},
+    )
+    port.apply_page(0, page(*gone, at="1.a.1", to="1.a.2"))
+    assert one(shop, "SELECT count(*) FROM sealed") == 0
+    assert one(shop, "SELECT count(*) FROM product WHERE id = 7") == 0
+    assert one(shop, "SELECT count(*) FROM outlet WHERE id = 9") == 0
+    assert one(shop, "SELECT count(*) FROM meta WHERE key = 'key:2'") == 0
+    assert one(shop, "SELECT count(*) FROM state") == 1, "a newer state survives an older deletion"
+    port.apply_page(
+        0,
+        page({"t": "state", "op": "del", "voucher": VOUCHER, "version": 2}, at="1.a.2", to="1.a.3"),
+    )
+    assert one(shop, "SELECT count(*) FROM state") == 0
+
+
+def test_older_versions_change_nothing(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """Items are applied by version: a late old one is passed over, the same one again is free."""
+    newer = (state(used=2, version=5), product(version=5, name="Tea"))
+    port.apply_page(0, page(*newer))
+    older = (state(used=1, version=4), product(version=4, name="Coffee"))
+    port.apply_page(0, page(*older, *newer, *older, at="1.a.1", to="1.a.2"))
+    assert one(shop, "SELECT used FROM state") == 2
+    assert one(shop, "SELECT name FROM product WHERE id = 7") == "Tea"
+
+
+def test_a_page_that_was_overtaken_is_passed_over(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """A page whose `from` is not the cursor is not applied, so a replayed one does no harm."""
+    first = page(state(used=1))
+    port.apply_page(0, first)
+    port.apply_page(0, page(state(used=2, version=3), at="1.a.1", to="1.a.2"))
+    port.apply_page(0, first)
+    port.apply_page(0, page(state(used=9, version=9), at="1.a.7", to="1.a.8"))
+    assert port.cursor(0) == "1.a.2" and one(shop, "SELECT used FROM state") == 2
+
+
+def test_a_page_is_applied_whole_or_not(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """An item that cannot be stored leaves neither the items before it nor the cursor."""
+    shop.database.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON state BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    with pytest.raises(ValueError, match="no"):
+        port.apply_page(0, page(product(), state()))
+    assert port.cursor(0) == "0" and one(shop, "SELECT count(*) FROM product WHERE id = 7") == 0
+
+
+def test_a_damaged_file_is_replaced_and_ends_no_thread(
+    shop: Shop, port: ReplicaOfTerminal, tmp_path: Path
+) -> None:
+    """Pages of noise in the middle of the file are an error of the round, then a snapshot."""
+    shop.issue()
+    assert not port.is_empty()
+    shop.database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    size = shop.data.replica.stat().st_size
+    with shop.data.replica.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\x5a" * (size - 4096))
+    with pytest.raises(ValueError, match="damaged"):
+        port.apply_page(0, page(product(), state()))
+    assert port.is_empty()
+    port.install_snapshot(snapshot(tmp_path, CODE, "1234", shop), manifest())
+    assert not port.is_empty()
+
+
+def test_a_policy_of_the_feed_holds_at_once(
+    shop: Shop, counter: ShopCounter, port: ReplicaOfTerminal
+) -> None:
+    """A new policy changes the limits of the running terminal; an older one does not undo it."""
+    sample = shop.issue(2, home=HERE)
+    strict = {"version": 5, "guess": {"per_code": 1}, "offline": {"max_value_fen": 999}}
+    port.apply_page(0, page({"t": "policy", "op": "put", "policy": strict}))
+    assert counter.parts.policy.version == 5 and counter.parts.guesses.limits.per_code == 1
+    assert reason(counter.look_up(sample.code(), sample.last4)) is Reason.OFFLINE_LIMIT
+    counter.look_up(sample.code(), "9999")
+    assert reason(counter.look_up(sample.code(), sample.last4)) is Reason.LOCKED
+    old = {"t": "policy", "op": "put", "policy": {"version": 4}}
+    port.apply_page(0, page(old, at="1.a.1", to="1.a.2"))
+    assert counter.parts.policy.version == 5
+
+
+def test_redeeming_goes_on_while_pages_arrive(
+    shop: Shop, counter: ShopCounter, port: ReplicaOfTerminal
+) -> None:
+    """What a page says of a voucher counts from the next look on."""
+    sample = shop.issue(5)
+    redeem(counter, sample, 1)
+    item = state(voucher=sample.voucher, version=9, used=3, generation=1)
+    port.apply_page(0, page(item, reflects={"epoch": 1, "seq": 1}))
+    assert view(counter, sample.code(1), sample.last4).left == 2
+
+
+# Snapshots
+
+
+def snapshot(folder: Path, sample_code: str, last4: str, shop: Shop, **changes: str) -> Path:
+    """A file as central makes it: plain SQLite, one sealed voucher."""
+    path = folder / "snapshot.db"
+    database = apsw.Connection(str(path))
+    with database:
+        for table in TABLES:
+            database.execute(table)
+        meta = {"schema": str(REPLICA_SCHEMA), "policy": '{"version": 7}', **changes}
+        for item in meta.items():
+            database.execute("INSERT INTO meta VALUES (?, ?)", item)
+        key = sealed.stretch(sample_code, last4, shop.vault)
+        record = sealed.Record(VOUCHER, b"z" * 32, 0, 9, 1, 7, HERE, 900)
+        database.execute(
+            "INSERT INTO sealed VALUES (?, ?, ?)",
+            (key.row_key, sealed.seal(record, key, bytes(12)), VOUCHER),
+        )
+        database.execute(
+            "INSERT INTO state VALUES (?, 1, 'live', 0, 0, ?, ?, 1, NULL, NULL)",
+            (VOUCHER, NOW - DAY_MS, NOW + DAY_MS),
+        )
+        database.execute("INSERT INTO product VALUES (7, 1, 'Tea', '[1]', '[]', 0, 4, 900, NULL)")
+    database.close()
+    return path
+
+
+def manifest(**changes: object) -> Manifest:
+    said: dict[str, object] = {
+        "sha256": "0" * 64,
+        "size": 1,
+        "cursor": {"0": "1.a.77", "4": "1.a.78"},
+        "sealed_through": times.format_utc(NOW),
+        "schema": REPLICA_SCHEMA,
+        "kid": 1,
+        "sig": "x" * 86,
+    }
+    return Manifest(**(said | changes))  # type: ignore[arg-type]
+
+
+CODE = codes.derive(b"z" * 32, 0)
+
+
+def test_a_snapshot_takes_the_replica_s_place(
+    tmp_path: Path, shop: Shop, counter: ShopCounter, port: ReplicaOfTerminal
+) -> None:
+    """After the install its vouchers open, its cursors and policy hold, and it is encrypted."""
+    old = shop.issue()
+    shop.database.close()
+    counter.parts.replica.damaged = True
+    port.install_snapshot(snapshot(tmp_path, CODE, "1234", shop), manifest())
+    assert view(counter, CODE, "1234").product_name == "Tea"
+    assert reason(counter.look_up(old.code(), old.last4)) is Reason.UNKNOWN_OR_WRONG
+    assert (port.cursor(0), port.cursor(4)) == ("1.a.77", "1.a.78")
+    assert counter.parts.policy.version == 7 and not counter.parts.replica.damaged
+    assert counter.parts.replica.sealed_through() == NOW
+    assert not shop.data.replica.read_bytes().startswith(b"SQLite format")
+    assert shop.data.replica.stat().st_mode & 0o777 == 0o600
+    assert not port.is_empty()
+
+
+@pytest.mark.parametrize("wrong", ["noise", "schema", "table", "torn"])
+def test_a_snapshot_that_cannot_serve_leaves_the_old_file(
+    tmp_path: Path, shop: Shop, counter: ShopCounter, port: ReplicaOfTerminal, wrong: str
+) -> None:
+    """Noise, another version or a torn file is refused, and the counter goes on as before."""
+    old = shop.issue()
+    changes = {"schema": "999"} if wrong == "schema" else {}
+    path = snapshot(tmp_path, CODE, "1234", shop, **changes)
+    if wrong == "noise":
+        path.write_bytes(b"noise" * 3000)
+    elif wrong == "torn":
+        path.write_bytes(path.read_bytes()[:9000])
+    elif wrong == "table":
+        database = apsw.Connection(str(path))
+        database.execute("DROP TABLE cursor")
+        database.close()
+    before = shop.data.replica.read_bytes()
+    with pytest.raises(ValueError):
+        port.install_snapshot(path, manifest())
+    assert shop.data.replica.read_bytes() == before
+    assert view(counter, old.code(), old.last4).left == 1
+
+
+def test_a_rename_that_fails_leaves_the_old_file(
+    tmp_path: Path, shop: Shop, counter: ShopCounter, writer: ReplicaWriter
+) -> None:
+    """A disk that will not rename keeps the old replica serving."""
+    old = shop.issue()
+
+    def swap(replace: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        writer.install(snapshot(tmp_path, CODE, "1234", shop), manifest(), swap)
+    assert view(counter, old.code(), old.last4).left == 1
+
+
+def test_a_replica_is_empty_until_one_can_be_read(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """No file, noise or another version asks for a snapshot."""
+    assert not port.is_empty()
+    shop.set_meta("schema", "999")
+    assert port.is_empty()
+    shop.database.close()
+    port._writer.close()
+    shop.data.replica.write_bytes(b"noise" * 3000)
+    assert port.is_empty()
+    shop.data.replica.unlink()
+    assert port.is_empty()
+
+
+def test_confirming_makes_it_young(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """`pulled` sets the age to nothing; a replica that was never confirmed has none."""
+    port.pulled(NOW + 60_000)
+    assert port.age_s(NOW + 90_000) == 30
+    shop.database.execute("DELETE FROM meta")
+    assert port.age_s(NOW) is None
