@@ -15,10 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from vouchers import entries, ids
 from vouchers.booking import FLAG_CLOCK, FLAG_OFFLINE_LONG, Verdict
 from vouchers.entries import Entry, EntryError, Kind, Totals
+from vouchers.limits import SHARES_MAX
 
 QUARANTINED: Final = "quarantined"
 """The kind of a row for an entry that could not be read; it belongs to no voucher."""
 
+
+CLERK_CHARS_MAX: Final = 64
+"""An account name (EV-064); longer ones are cut in the reports, not in the stored entry."""
 
 NEW: Final = 0
 """The number of a verdict that has not been given yet; booking gives it."""
@@ -93,13 +97,14 @@ def _read(upload: Upload, seq: int, body: str, *, prev: str, totals: Totals | No
             return None
         if totals is None and (entry.prev, entry.seq) != (prev, seq):
             return None
+        moved = 0
         if entry.kind is Kind.REDEEMED:
-            entries.read_redemption(entry)
+            moved = entries.read_redemption(entry).shares
         elif entry.kind is Kind.REVERSED:
-            entries.read_reversal(entry)
+            moved = entries.read_reversal(entry).shares
     except EntryError:
         return None
-    return entry
+    return entry if moved <= SHARES_MAX else None
 
 
 def booking_row(
@@ -148,7 +153,8 @@ def _moved(entry: Entry, received: int, long_ms: int) -> dict[str, object]:
     """What a redemption or reversal says, as columns."""
     common: dict[str, object] = {
         "kind": str(entry.kind),
-        "clerk": entry.clerk,
+        # No engine of ours keeps a NUL in a text, and no terminal of ours writes one.
+        "clerk": entry.clerk.replace("\0", "")[:CLERK_CHARS_MAX],
         "at": entry.at,
         "marks": json.dumps(sorted(_marks(entry, received, long_ms))),
     }
@@ -163,7 +169,7 @@ def _moved(entry: Entry, received: int, long_ms: int) -> dict[str, object]:
             "mode": "",
             "credential": "",
             "claim": None,
-            "reverses": undone.reverses,
+            "reverses": undone.reverses if ids.parse_serial(undone.reverses) else "",
         }
     used = entries.read_redemption(entry)
     # A voucher known by its QR only has no successor at the counter: central makes the next code.

@@ -6,6 +6,7 @@ shares when its entry arrives, when an entry that came later than its expiry sho
 used, or after the policy's hold.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -207,27 +208,44 @@ def free_expired(work: Work) -> int:
     return freed.rowcount
 
 
-def settle_from_journal(work: Work, posid: str, epoch: int, used: list[str], latest: int) -> None:
-    """After an upload: `used` claims were consumed; others of the terminal that ended are free.
+def consume(work: Work, who: Claimant, named: Collection[str]) -> dict[str, str]:
+    """Mark the claims that entries of this terminal name as used.
 
-    `latest` is the newest recorded time (ms UTC) among the acknowledged entries: an entry later
-    than the end of a claim proves that the claim was not consumed before it.
+    Answers the voucher of each that was granted to it and still held; nothing for the others.
     """
     table = schema.claims
-    mine = (
-        table.c.merchant == work.merchant,
-        table.c.posid == posid,
-        table.c.epoch == epoch,
-        table.c.state == GRANTED,
-    )
-    for part in ledger.parts(used):
-        work.connection.execute(
+    granted: dict[str, str] = {}
+    for part in ledger.parts([name for name in sorted(named) if ids.is_uuid(name)]):
+        rows = work.connection.execute(
             update(table)
-            .where(table.c.merchant == work.merchant, table.c.claim.in_(part))
+            .where(
+                table.c.merchant == work.merchant,
+                table.c.claim.in_(part),
+                table.c.posid == who.posid,
+                table.c.state == GRANTED,
+            )
             .values(state=USED)
+            .returning(table.c.claim, table.c.voucher)
         )
+        granted |= {row.claim: row.voucher for row in rows}
+    return granted
+
+
+def release_passed(work: Work, who: Claimant, latest: int) -> None:
+    """Free the terminal's claims that an acknowledged entry proves unused.
+
+    `latest` is the newest recorded time (ms UTC) among the entries: one later than the end of a
+    claim proves that the claim was not consumed before it.
+    """
+    table = schema.claims
     work.connection.execute(
         update(table)
-        .where(*mine, table.c.expires_at < work.now, table.c.expires_at < latest)
+        .where(
+            table.c.merchant == work.merchant,
+            table.c.posid == who.posid,
+            table.c.epoch == who.epoch,
+            table.c.state == GRANTED,
+            table.c.expires_at < min(work.now, latest),
+        )
         .values(state=RELEASED)
     )

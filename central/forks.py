@@ -59,7 +59,7 @@ def keep_branch(
             "epoch": upload.epoch,
             "seq": seq,
             "hash": digest,
-            "body": body,
+            "body": body.encode(),
             "received_at": work.now,
         }
         for seq, (digest, body) in lines

@@ -8,7 +8,7 @@ a branch that differs from what is stored is kept apart and applied nowhere.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 
 from central import alarms, arriving, booking, claims, forks, policies, schema
 from central.arriving import Line, Upload
+from central.claims import Claimant
 from central.service import Central, Work
 from vouchers import entries
 from vouchers.times import HOUR_MS
@@ -103,9 +104,9 @@ def _apply(central: Central, work: Work, stream: Any, lines: Sequence[Line]) -> 
     long_ms = policies.current(work).offline.max_hours.home * HOUR_MS
     found = [arriving.booking_row(work.merchant, stream, line, received, long_ms) for line in lines]
     rows = [row for row in found if row is not None]
+    _settle_claims(work, stream, lines, rows)
     if rows:
         work.connection.execute(schema.bookings.insert(), rows)
-    _settle_claims(work, stream, lines, rows)
     booking.rebook(work, {str(row["voucher"]) for row in rows})
     barred = [line for line in lines if line.barred is not None]
     if barred:
@@ -126,7 +127,7 @@ def _store_entries(work: Work, stream: Any, lines: Sequence[Line], received: int
                 "epoch": stream.epoch,
                 "seq": line.seq,
                 "hash": line.hash,
-                "body": line.body,
+                "body": line.body.encode(),
                 "sig": line.sig,
                 "kind": str(line.entry.kind) if line.entry else arriving.QUARANTINED,
                 "received_at": received,
@@ -152,11 +153,17 @@ def _advance(work: Work, stream: Any, lines: Sequence[Line], received: int) -> N
 
 
 def _settle_claims(
-    work: Work, stream: Any, lines: Sequence[Line], rows: Sequence[Mapping[str, object]]
+    work: Work, stream: Any, lines: Sequence[Line], rows: Sequence[dict[str, object]]
 ) -> None:
-    used = [str(row["claim"]) for row in rows if row["claim"] is not None]
+    """Consume the claims that the entries name; one that was never granted counts for nothing."""
     latest = max((line.entry.at for line in lines if line.entry), default=0)
-    claims.settle_from_journal(work, stream.posid, stream.epoch, used, latest)
+    who = Claimant(stream.posid, stream.epoch, stream.outlet, stream.seq)
+    named = [row for row in rows if row["claim"] is not None]
+    granted = claims.consume(work, who, {str(row["claim"]) for row in named})
+    for row in named:
+        if granted.pop(str(row["claim"]), None) != row["voucher"]:
+            row["claim"] = None
+    claims.release_passed(work, who, latest)
 
 
 def head_seq(work: Work, posid: str, epoch: int) -> int:

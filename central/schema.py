@@ -248,15 +248,15 @@ streams: Final = _table(
     _int("entered_at"),
 )
 
-# Journal entries exactly as they came. `sig` is there for the entries whose signature was sent:
-# the last one of each batch, whose chain covers the rest.
+# Journal entries exactly as they came: bytes, because no engine changes those. `sig` is there for
+# the entries whose signature was sent: the last one of each batch, whose chain covers the rest.
 entries: Final = _table(
     "entries",
     _key("posid", "text"),
     _key("epoch"),
     _key("seq"),
     _text("hash"),
-    _text("body"),
+    _bytes("body"),
     _bytes("sig", optional=True),
     _text("kind"),
     _int("received_at"),
@@ -269,7 +269,7 @@ branches: Final = _table(
     _key("epoch"),
     _key("seq"),
     _key("hash", "text"),
-    _text("body"),
+    _bytes("body"),
     _int("received_at"),
 )
 

@@ -1,6 +1,7 @@
 """Commands that make and run the service: init, migrate, serve, jobs, demo-seed."""
 
 import argparse
+import logging
 import secrets
 import signal
 import threading
@@ -40,6 +41,7 @@ def serve(context: Context, args: argparse.Namespace) -> int:
     """Serve terminals until a signal."""
     from central.api import serve as http  # uvicorn and Litestar cost a second; others need neither
 
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = context.settings
     host = args.host or settings.host
     port = settings.port if args.port is None else args.port

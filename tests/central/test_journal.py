@@ -140,6 +140,17 @@ def test_two_counters_offline_with_one_voucher(central: Central, pair: Pair) -> 
     assert conflicts[home_serial]["flags"] == ["related"]
 
 
+def test_a_claim_that_was_never_granted_outranks_nobody(central: Central, pair: Pair) -> None:
+    """Design 7: entries with a claim come first, but only central grants claims."""
+    voucher = issue(central, home=1)
+    home, away = pair("HOME", 1), pair("AWAY", 2)
+    home.redeem(voucher)
+    home.push()
+    invented = ids.uuid7(now_ms(), bytes(10))
+    away.redeem(voucher, claim=invented, mode="online")
+    assert away.push().verdicts[0].verdict == "over_redeemed"
+
+
 def test_a_verdict_is_shown_until_a_person_settles_it(central: Central, pair: Pair) -> None:
     voucher = issue(central)
     till = pair("POS1")
@@ -186,12 +197,19 @@ def test_what_cannot_be_read_is_quarantined_and_passed(central: Central, pair: P
     """Design 7: an entry is a fact; a bad one never blocks the journal."""
     voucher = issue(central, shares=2)
     till = pair("POS1")
-    till.put('{"v":99,"what":"emoji 🎉 and \\u0000"}')
+    till.put('{"v":99,"what":"emoji 🎉 and \0"}')
     till.redeem(voucher)
-    till.add(Kind.STARTED, {"strange": "data"})
+    till.add(Kind.STARTED, {"strange": "data", "nul": "\0"})
+    till.redeem(voucher, 10_000, generation=1)
+    till.reverse("no\0serial", voucher)
     answer = till.push()
-    assert json.loads(answer.ack)["up_to"] == 3
-    assert [(v.seq, v.verdict) for v in answer.verdicts] == [(1, "quarantined"), (2, "accepted")]
+    assert json.loads(answer.ack)["up_to"] == 5
+    assert [(v.seq, v.verdict) for v in answer.verdicts] == [
+        (1, "quarantined"),
+        (2, "accepted"),
+        (4, "quarantined"),
+        (5, "nothing_to_reverse"),
+    ]
     with central.read() as work:
         assert [alarm["kind"] for alarm in reports.alarms(work)] == ["quarantined"]
 

@@ -303,6 +303,19 @@ def test_two_counters_online_do_not_both_get_the_last_share(central: Central, pa
     assert (after.granted, after.reason) == (False, "used_up")
 
 
+def test_a_granted_claim_is_booked_before_the_home_outlet(central: Central, pair: Pair) -> None:
+    """Design 7, booking: entries with a claim, then home; whatever arrived first."""
+    issued = issue(central, home=1)
+    home, away = pair("HOME", 1), pair("AWAY", 2)
+    claim = ask(away, issued)
+    assert away.http.claim(claim, budget_ms=5_000).granted
+    home.redeem(issued)
+    assert home.push().verdicts[0].verdict == "accepted"
+    away.redeem(issued, claim=claim.claim, mode="online")
+    assert away.push().verdicts[0].verdict == "accepted"
+    assert home.http.verdicts("0").verdicts[-1].verdict == "over_redeemed"
+
+
 def test_a_claim_needs_the_credential(central: Central, pair: Pair) -> None:
     issued = issue(central)
     till = pair("POS1")
