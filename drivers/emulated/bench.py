@@ -17,6 +17,7 @@ import serial
 from drivers.emulated.printer import EmulatedPrinter
 from drivers.emulated.scanner import EmulatedScanner
 
+WAIT_FREE_S = 0.2  # a host that just closed the port is noticed by the device's thread
 DeviceMade = EmulatedPrinter | EmulatedScanner
 
 
@@ -40,7 +41,7 @@ class Bench:
             self._devices[kind, name] = device
         if not device.plugged:
             raise serial.SerialException(errno.ENOENT, f"{url} is not plugged in")
-        if device.connected:
+        if not device.free(WAIT_FREE_S):
             raise serial.SerialException(errno.EBUSY, f"{url} is open elsewhere")
         host, end = socket.socketpair()
         device.attach_socket(end)

@@ -76,6 +76,15 @@ class Station:
         """A host has the port open."""
         return self._channel is not None
 
+    def free(self, patience_s: float) -> bool:
+        """Whether no host has the port open, waiting a moment for one that is just leaving."""
+        deadline = time.monotonic() + patience_s
+        pause = threading.Event()
+        while self.connected and time.monotonic() < deadline:
+            self.wake()
+            pause.wait(0.002)
+        return not self.connected
+
     def attach(self, channel: Channel) -> None:
         """Give the device a wire; the one before is pulled."""
         with self.lock:

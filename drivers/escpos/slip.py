@@ -121,7 +121,7 @@ def from_json(text: str) -> Slip:
     blocks = document["blocks"]
     if not isinstance(blocks, list) or len(blocks) > BLOCKS_MAX:
         raise ValueError("a slip has a list of at most 500 blocks")
-    return Slip(tuple(_block_in(block) for block in blocks))
+    return Slip(tuple(block_from(block) for block in blocks))
 
 
 def _block_out(block: Block) -> dict[str, object]:
@@ -133,7 +133,8 @@ def _block_out(block: Block) -> dict[str, object]:
     return out
 
 
-def _block_in(document: object) -> Block:
+def block_from(document: object) -> Block:
+    """One block from its JSON object. Raises ValueError."""
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise ValueError("a block is an object")
     values = dict(document)

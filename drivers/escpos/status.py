@@ -22,6 +22,21 @@ class PrinterStatus(StrEnum):
     NONE = "none"
 
 
+class ErrorLevel(StrEnum):
+    """How bad a status is. `recoverable`: a person at the printer can end it."""
+
+    INFO = "info"
+    RECOVERABLE = "recoverable"
+    FATAL = "fatal"
+
+
+def error_level(status: PrinterStatus) -> ErrorLevel:
+    """The level of a status, for who shows it."""
+    if status in (PrinterStatus.READY, PrinterStatus.NEAR_END, PrinterStatus.NONE):
+        return ErrorLevel.INFO
+    return ErrorLevel.FATAL if status is PrinterStatus.FAULT else ErrorLevel.RECOVERABLE
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """What is known of a printer that answers. `hot` heals by itself; `cutter` needs a person."""

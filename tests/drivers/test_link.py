@@ -260,5 +260,4 @@ def test_an_emulated_port_is_free_after_closing() -> None:
         with pytest.raises(Claimed):
             busy.open()
         link.close()
-        until(lambda: not bench.printer("shared").connected)
     bench.clear()

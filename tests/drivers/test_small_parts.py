@@ -7,9 +7,15 @@ import pytest
 
 from drivers.backoff import Backoff
 from drivers.clock import SystemClock
+from drivers.escpos.engine import JobState
+from drivers.escpos.printer import Outlook
+from drivers.escpos.status import ErrorLevel, PrinterStatus, error_level
+from drivers.events import DeviceEvent, Presence
 from drivers.ports import PortFound, discover, identity, resolve
-from drivers.statistics import Counter, Tally
+from drivers.scanner.scan import Scan
+from drivers.statistics import Counter, Tally, counted_outlook, counted_scans
 from drivers.telling import tell
+from tests.drivers.waiting import Seen
 
 ONE = PortFound("/dev/ttyUSB0", 0x1A86, 0x7523, "", "1-2.1", "USB Serial")
 TWIN = PortFound("/dev/ttyUSB1", 0x1A86, 0x7523, "", "1-2.2", "USB Serial")
@@ -103,6 +109,37 @@ def test_statistics_that_cannot_be_written(tmp_path: Path) -> None:
     tally.save()
     assert tally.fault
     Tally().save()
+
+
+def test_listeners_are_counted_and_still_told(tmp_path: Path) -> None:
+    """Slips by how they ended, scans by how sure they are, losses; on disk at each change."""
+    told: Seen[object] = Seen()
+    tally = Tally(tmp_path / "printer.json")
+    outlook = counted_outlook(Outlook(on_job=told, on_event=told), tally)
+    for state in JobState:
+        outlook.on_job("a", state, "")
+    for presence in Presence:
+        outlook.on_event(DeviceEvent("p", presence, "", 0))
+    on_scan = counted_scans(told, tally)
+    for complete in (True, False):
+        on_scan(Scan(b"1", "1", "", "unknown", "utf-8", complete, 0))
+    assert len(told) == len(JobState) + len(Presence) + 2
+    assert tally.counts() == {
+        "slips_printed_count": 2,
+        "slips_unknown_count": 1,
+        "slips_failed_count": 1,
+        "communication_error_count": 1,
+        "good_scan_count": 1,
+        "uncertain_scan_count": 1,
+    }
+    assert Tally(tmp_path / "printer.json").counts()["slips_printed_count"] == 2
+
+
+def test_error_levels() -> None:
+    """What a person at the printer can end is recoverable."""
+    assert error_level(PrinterStatus.NEAR_END) is ErrorLevel.INFO
+    assert error_level(PrinterStatus.PAPER_OUT) is ErrorLevel.RECOVERABLE
+    assert error_level(PrinterStatus.FAULT) is ErrorLevel.FATAL
 
 
 def test_the_clock_goes_forward() -> None:

@@ -4,10 +4,13 @@ Promise under test: a printer that keeps its power finishes the slip by itself a
 twice; what cannot be known is `unknown`; the word for the counter is right at each moment.
 """
 
+import re
+
 import pytest
 
 from drivers.emulated.machine import ALL_ANSWERS, Build
-from drivers.escpos.engine import HOT_ALARM_MS, JobState
+from drivers.escpos.engine import HOT_ALARM_MS, Discard, Engine, Job, JobState
+from drivers.escpos.layout import lay_out
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.status import PrinterStatus
 from tests.drivers.rig import Rig, check_honest, numbered, wanted
@@ -300,3 +303,74 @@ def test_a_printer_that_never_answers_prints_unconfirmed() -> None:
     assert (one.state("a"), one.engine.status) == (JobState.UNCONFIRMED, PrinterStatus.READY)
     assert one.lines() == wanted(SLIP)
     assert one.machine.count.dropped == 0
+
+
+def test_a_slip_of_which_no_byte_left_is_queued_again() -> None:
+    """The link went before it took anything: nothing can be on paper, so it waits once more."""
+    one = rig()
+    one.plug()
+    one.run(2_000)
+    one.kernel_bytes = 0
+    one.submit("a", SLIP)
+    one.run(100)
+    assert one.state("a") is JobState.PRINTING
+    one.unplug()
+    assert (one.state("a"), one.detail("a")) == (JobState.QUEUED, "not_started")
+    one.kernel_bytes = 4096
+    one.plug()
+    one.run(20_000, "a")
+    assert one.state("a") is JobState.PRINTED and one.lines() == wanted(SLIP)
+    assert one.journal == ["a", "a"], "the journal is told each time before the first byte"
+
+
+def leave(engine: Engine, now_ms: int) -> list[bytes]:
+    """Take all that the engine offers; the identifiers it asks to be confirmed."""
+    sent = b""
+    while data := engine.outgoing():
+        sent += data
+        engine.taken(len(data), now_ms)
+    return re.findall(rb"\x1d\(H\x06\x0000(....)", sent)
+
+
+def test_a_block_that_is_skipped_is_lost() -> None:
+    """A confirmation that jumps over a block proves that the block is not on paper."""
+    profile = PrinterProfile()
+    engine = Engine(profile)
+    engine.link_up(0)
+    (name,) = leave(engine, 0)
+    engine.received(b"\x10\x00\x00\x0f\x37\x22" + name + b"\x00\x00", 1)
+    engine.submit(Job("a", lay_out(numbered(30), profile)), 2)
+    assert engine.startable(2) == "a"
+    engine.begin("a", 2)
+    first, second = leave(engine, 3)
+    engine.received(b"\x37\x22" + second + b"\x00", 4)
+    assert engine.events()[-1] == Discard()
+    assert engine.job_id is None and engine.events() == []
+    assert first != second and leave(engine, 5), "it greets the printer anew"
+
+
+def test_status_by_barrier_alone() -> None:
+    """A printer that only knows GS r: it is there or silent, and its barriers confirm."""
+    one = with_profile(
+        Build(baud=115200, line_ms=25, answers=frozenset({"gs_r"})),
+        status=("gs_r",),
+        confirm="gs_r",
+    )
+    one.plug()
+    one.run(20_000)
+    assert one.engine.status is PrinterStatus.READY
+    one.submit("a", SLIP)
+    one.run(20_000, "a")
+    assert one.state("a") is JobState.PRINTED
+    one.machine.power_off()
+    one.run(30_000)
+    assert one.engine.status is PrinterStatus.SILENT
+
+
+def test_junk_is_counted() -> None:
+    """What fits nowhere is a hint at a wrong baud rate."""
+    one = rig()
+    one.plug()
+    one.machine.levers.noise = b"\xff\xfe\xfd"
+    one.run(3_000)
+    assert one.engine.junk == 3
