@@ -7,8 +7,9 @@ credential that cannot be one costs nothing; nothing is kept of a credential tha
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from terminal.errors import OutOfService
 from terminal.parts import FoundRow, Parts
 from terminal.replica import Product
 from vouchers import qr, sealed
@@ -96,20 +97,38 @@ def _presented(parts: Parts, credential: str) -> tuple[str, qr.VoucherQr | None]
             return found
 
 
-def _find(parts: Parts, key: SealKey, last4: str, signed: qr.VoucherQr | None) -> Opened | None:
+def _find(
+    parts: Parts, key: SealKey, last4: str, signed: qr.VoucherQr | None
+) -> Opened | Refusal | None:
     row = parts.journal.connection.execute(
         "SELECT record FROM own_row WHERE k = ?", (key.row_key,)
     ).fetchone()
     record = bytes(row[0]) if row is not None else parts.replica.sealed(key.row_key)
     credential = "qr" if signed is not None else "code"
     if record is not None:
-        return _opened(parts, record, key, last4, credential=credential)
+        return _with_standing(parts, _opened(parts, record, key, last4, credential=credential))
     if signed is not None and _qr_suffices(parts, signed, last4):
         return _opened_by_qr(parts, signed, key, last4)
-    found = parts.online.look_up(key.row_key) if parts.online is not None else None
+    found = _ask_central(parts, key)
     if found is None:
         return None
     return _opened(parts, found.record, key, last4, credential=credential, found=found)
+
+
+def _ask_central(parts: Parts, key: SealKey) -> FoundRow | None:
+    return parts.online.look_up(key.row_key) if parts.online is not None else None
+
+
+def _with_standing(parts: Parts, opened: Opened) -> Opened | Refusal:
+    """A row may be here without its voucher's state: the rest of a voucher that only central knew,
+    or a row that the feed brought first. It did open, so it is no miss.
+    """
+    if parts.replica.state(opened.record.voucher) is not None:
+        return opened
+    found = _ask_central(parts, opened.key)
+    if found is None:
+        return Refusal(Reason.NEEDS_NETWORK, {"why": "unseen", "left": 0})
+    return replace(opened, evidence="central", found=found)
 
 
 def _opened(
@@ -168,7 +187,8 @@ def _qr_suffices(parts: Parts, signed: qr.VoucherQr, last4: str) -> bool:
 
 def _standing_of_qr(opened: Opened) -> Standing:
     signed = opened.signed
-    assert signed is not None, "a row without a state came from the overlay of a known voucher"
+    if signed is None:
+        raise OutOfService("this voucher left the voucher list while it was open: scan it again")
     return Standing(
         VoucherState.LIVE,
         signed.generation,
