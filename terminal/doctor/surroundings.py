@@ -1,0 +1,163 @@
+"""What the doctor looks at without opening the terminal: settings, directory, disk, key, devices.
+
+Responsible for: those checks. Not responsible for: the journal and what hangs on it (`inside`), or
+words. Invariant: nothing is changed, and nothing but a device's own port is opened.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+from config import profiles
+from drivers import emulated, probe
+from drivers.errors import DriverError
+from drivers.escpos.profile import read_printer_profile
+from drivers.scanner.profile import read_scanner_profile
+from terminal import keys
+from terminal.doctor import flush
+from terminal.doctor.finding import Found, found, guarded
+from terminal.errors import Misconfigured
+from terminal.outcomes import Status
+from terminal.place import Place
+
+FLUSH_US_MIN: Final = 50
+"""A disk that is quicker than this answers before it has written (storage notes, 1.1)."""
+
+FLUSH_US_MAX: Final = 50_000
+_MB: Final = 1024 * 1024
+_SPACE_MB_GOOD: Final = 256
+
+P = TypeVar("P")
+Check = Callable[[Place], Iterator[Found]]
+
+
+def check(place: Place) -> Iterator[Found]:
+    """Settings, data directory, disk and key source."""
+    parts: tuple[tuple[str, Check], ...] = (
+        ("settings", _settings),
+        ("directory", _directory),
+        ("space", _space),
+        ("flush", _flush),
+        ("key", _key),
+    )
+    for name, part in parts:
+        yield from guarded(name, lambda part=part: part(place))  # type: ignore[misc]
+
+
+def enrolled(place: Place) -> bool:
+    """Whether there is a terminal at all."""
+    return place.data.key_source.exists() and place.data.identity.exists()
+
+
+def _settings(place: Place) -> Iterator[Found]:
+    path = place.loaded.path
+    yield found("settings", "none") if path is None else found("settings", "file", path=path)
+
+
+def _directory(place: Place) -> Iterator[Found]:
+    root = place.data.root
+    if os.name == "nt":
+        return
+    told = root.stat()
+    if told.st_mode & 0o077:
+        yield found("directory", "open", path=root, mode=f"{told.st_mode & 0o777:04o}")
+    elif told.st_uid != os.geteuid():
+        yield found("directory", "foreign", path=root)
+    else:
+        yield found("directory", "private", path=root)
+
+
+def _space(place: Place) -> Iterator[Found]:
+    free, limit = place.data.free_bytes() // _MB, place.loaded.settings.disk.min_free_mb
+    state = "out" if free < limit else "low" if free < max(_SPACE_MB_GOOD, 4 * limit) else "enough"
+    yield found("space", state, mb=free, limit=limit)
+
+
+def _flush(place: Place) -> Iterator[Found]:
+    yield judge_flush(flush.measure(place.data.root))
+
+
+def judge_flush(taken: flush.Flush) -> Found:
+    """A flush that is too quick to be true, or too slow to wait for."""
+    quick, slow = taken.p50_us < FLUSH_US_MIN, taken.p50_us > FLUSH_US_MAX
+    state = "lies" if quick else "slow" if slow else "good"
+    return found("flush", state, p50=taken.p50_us, p99=taken.p99_us)
+
+
+def _key(place: Place) -> Iterator[Found]:
+    if not place.data.key_source.exists():
+        return
+    source = keys.recorded(place.data).source
+    if source != "file":
+        yield found("key", "good", source=source)
+        return
+    path = place.data.root / "database.key"
+    mode = path.stat().st_mode & 0o777
+    if os.name != "nt" and mode & 0o077:
+        yield found("key", "open", path=path, mode=f"{mode:04o}")
+    yield found("key", "file")
+
+
+def probed(place: Place) -> Iterator[Found]:
+    """The devices, opened and asked; nobody else may hold their ports."""
+    emulated.register()
+    yield from guarded("printer", lambda: _printer(place))
+    yield from guarded("scanner", lambda: _scanner(place))
+    if place.loaded.settings.printer.port or place.loaded.settings.scanner.port:
+        for one in probe.probe_surroundings(groups=_groups()):
+            yield _of_probe("surroundings", one)
+
+
+def reported(status: Status, place: Place) -> Iterator[Found]:
+    """The devices, as the workers that hold them say."""
+    yield found("printer", status.printer)
+    waiting = status.scanner == "none" and place.loaded.settings.scanner.port
+    yield found("scanner", "unused" if waiting else status.scanner)
+
+
+def _printer(place: Place) -> Iterator[Found]:
+    settings = place.loaded.settings.printer
+    if not settings.port:
+        yield found("printer", "none")
+        return
+    profile = _profile(settings.profile, read_printer_profile)
+    for one in probe.probe_printer(settings.port, profile):
+        yield _of_probe("printer", one)
+
+
+def _scanner(place: Place) -> Iterator[Found]:
+    settings = place.loaded.settings.scanner
+    if not settings.port:
+        yield found("scanner", "none")
+        return
+    profile = _profile(settings.profile, read_scanner_profile)
+    yield _of_probe("scanner", probe.probe_port(settings.port, profile.line()))
+    mode = probe.scanner_mode("serial")
+    if mode.level is not probe.Level.GREEN:
+        yield _of_probe("scanner", mode)
+
+
+def _profile(name: str, read: Callable[[str], P]) -> P:
+    try:
+        return read(profiles.profile_text(name))
+    except (LookupError, DriverError) as error:
+        raise Misconfigured(f"device profile {name!r}: {error}") from error
+
+
+def _of_probe(check: str, one: probe.Finding) -> Found:
+    return found(check, f"probed.{one.level}", text=one.text, advice=one.advice)
+
+
+def _groups() -> list[str] | None:
+    """The names of this account's groups, None where there are none."""
+    try:
+        import grp
+    except ImportError:
+        return None
+    names = ["root"] if os.geteuid() == 0 else []
+    for number in {os.getegid(), *os.getgroups()}:
+        try:
+            names.append(grp.getgrgid(number).gr_name)
+        except KeyError:
+            continue
+    return names
