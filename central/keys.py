@@ -6,7 +6,6 @@ terminals sealed for us), `tag` (32 bytes, K_tag of voucher QRs), `nonce` (32 by
 Invariant: a key id is never used twice; the newest one of a purpose signs, older ones verify.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +19,6 @@ from central.service import Work
 from vouchers.sealed import Vault
 
 _RAW_BYTES: Final = 32
-_FINGERPRINT_CHARS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +33,6 @@ class Keyring:
     tags: Mapping[int, bytes]
     nonce: bytes
     vault: Vault
-
-    def fingerprint(self) -> str:
-        """The 8 hex digits by which a pairing code names this service (design, section 7)."""
-        public = self.sign_public[self.sign_kid]
-        return hashlib.sha256(public).hexdigest()[:_FINGERPRINT_CHARS]
 
 
 def create(work: Work, seed: bytes, cost: tuple[int, int, int]) -> None:

@@ -48,6 +48,11 @@ class Service:
         )
         self._server = _Server(config, self._waiters)
 
+    @property
+    def waiting(self) -> int:
+        """How many terminals hold a request for news."""
+        return len(self._waiters)
+
     def run(self, ready: Callable[[str], None]) -> None:
         """Serve until a signal or `stop`. `ready(url)` is called once connections are taken."""
         _remember(self._central, self.url)

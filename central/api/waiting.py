@@ -38,6 +38,10 @@ class Waiters:
         self._looking: asyncio.Task[None] | None = None
         self._stopped = False
 
+    def __len__(self) -> int:
+        """How many wait now."""
+        return len(self._waiting)
+
     async def wait(self, cursors: Mapping[int, str], seconds: int) -> bool:
         """Wait until a bucket has moved past its cursor; False when the time ran out first."""
         if self._stopped:

@@ -5,15 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from central import cli, service
-from central.service import Central
+from central import cli
+from central.api.serve import Service
+from central.service import REVISION, Central
 from sync.errors import Refused as SyncRefused
+from sync.feed import FeedPage
 from tests.central import till as tills
 from tests.central.conftest import Pair, issue
 
@@ -155,7 +159,7 @@ def test_wrong_usage_is_told_from_refusals_and_outages(
 
 def test_init_and_migrate_are_safe_to_repeat(shop: Command) -> None:
     assert shop.one("init", status=1)["reason"] == "exists"
-    assert shop.one("migrate")["version"] == service.REVISION
+    assert shop.one("migrate")["version"] == REVISION
     assert len(shop("outlet", "list")) == 2
 
 
@@ -280,6 +284,31 @@ def test_a_killed_service_goes_on_where_it_was(central: Central, database: str) 
     assert answer.reflects is not None and answer.reflects.seq == 2
     till.http.close()
     assert again.end(signal.SIGTERM) == 0
+
+
+def test_waiting_terminals_are_let_go_when_the_service_ends(central: Central) -> None:
+    """The service ends within seconds although a terminal holds a request for 25 s."""
+    service = Service(central, "127.0.0.1", 0)
+    serving = threading.Thread(target=service.run, args=(lambda _: None,))
+    serving.start()
+    till = tills.pair(central, service.url, "POS1")
+    page = till.http.feed(0, after="0", limit=5_000, wait_s=0)
+    answers: list[object] = []
+
+    def poll() -> None:
+        answers.append(till.http.feed(0, after=page.cursor, limit=10, wait_s=25))
+
+    waiting = threading.Thread(target=poll)
+    waiting.start()
+    began = time.monotonic()
+    while service.waiting == 0 and time.monotonic() - began < 10:
+        waiting.join(0.02)
+    service.stop()
+    waiting.join(6)
+    serving.join(6)
+    assert not waiting.is_alive() and not serving.is_alive()
+    assert [type(answer) for answer in answers] == [FeedPage]
+    till.http.close()
 
 
 def test_a_taken_port_is_an_outage(central: Central, database: str, run: Command) -> None:

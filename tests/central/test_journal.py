@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from central import import_journal, ledger, reports, verdicts
+from central.errors import OutOfService
 from central.errors import Refused as No
 from central.service import Central
 from sync import acks
@@ -275,6 +276,48 @@ def test_a_rescued_journal_is_ingested_as_if_it_had_synced(
     assert len(rows(central)) == 2
     file.write_bytes(b"\xff\x00garbage\n")
     assert isinstance(import_journal.run(central, file), No)
+
+
+def test_a_journal_file_of_somebody_else_is_refused(
+    central: Central, pair: Pair, tmp_path: Path
+) -> None:
+    voucher = issue(central, shares=9)
+    till, other = pair("POS1"), pair("POS2")
+    for generation in range(3):
+        till.redeem(voucher, generation=generation, left=8 - generation)
+    file = tmp_path / "export.jsonl"
+    true = till.export()
+    head, *lines = true.splitlines(keepends=True)
+    key = ids.b64u(other.key.public_key().public_bytes_raw())
+    cases = {
+        "unknown_stream": [
+            true.replace('"posid":"POS1"', '"posid":"POS9"', 1),
+            true.replace('"merchant":1', '"merchant":2', 1),
+            head.replace(ids.b64u(till.key.public_key().public_bytes_raw()), key),
+        ],
+        "unreadable": [
+            true.replace('"hexiao_export":1', '"hexiao_export":2', 1),
+            head + "{}\n",
+            "",
+        ],
+        "gap": [head + lines[1], head + lines[0] + lines[2]],
+    }
+    for reason, texts in cases.items():
+        for text in texts:
+            file.write_text(text, encoding="utf-8")
+            no = import_journal.run(central, file)
+            assert isinstance(no, No) and no.reason == reason, (reason, text[:80])
+    with pytest.raises(OutOfService):
+        import_journal.run(central, tmp_path / "missing.jsonl")
+    # One entry signed by another key: it and what follows it are covered by the next signature
+    # only if that one holds.
+    forged = json.loads(lines[2]) | {"sig": ids.b64u(bytes(64))}
+    file.write_text(head + lines[1] + json.dumps(forged) + "\n", encoding="utf-8")
+    done = import_journal.run(central, file)
+    assert isinstance(done, import_journal.Rescued) and done.added == 2
+    with central.read() as work:
+        found = [row["verdict"] for row in reports.conflicts(work)]
+    assert found == ["bad_signature"]
 
 
 def test_pairing_again_opens_an_epoch_that_names_the_old_head(

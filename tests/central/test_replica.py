@@ -10,7 +10,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from central import catalogue, enrol, feed, orders, policies, reports, restoring
+from central import catalogue, enrol, feed, orders, policies, reports, restoring, snapshot
 from central.catalogue import NewProduct, Product
 from central.errors import Refused as No
 from central.service import Central
@@ -126,6 +126,35 @@ def test_a_snapshot_opens_with_code_and_last_four_only(
     (tmp_path / "resumed.db.part").write_bytes(raw[:1000])
     till.http.download(manifest, resumed)
     assert resumed.read_bytes() == raw
+
+
+def test_a_snapshot_is_shared_until_it_is_far_behind(
+    central: Central, pair: Pair, tmp_path: Path
+) -> None:
+    for _ in range(30):
+        issue(central)
+    till = pair("POS1")
+    first = till.http.manifest()
+    issue(central)
+    assert till.http.manifest().sha256 == first.sha256
+    (page,) = pull(till, 1, after=first.cursor["1"])
+    assert len(page.items) == 2
+    made = {first.sha256}
+    for _ in range(4):
+        for _ in range(8):
+            issue(central)
+        made.add(till.http.manifest().sha256)
+    assert len(made) == 5
+    assert len(list(central.spool.glob("*.db"))) == snapshot.KEPT
+    with pytest.raises(Refused) as gone:
+        till.http.download(first, tmp_path / "old.db")
+    assert gone.value.problem.status == 404
+    for path in central.spool.glob("*.json"):
+        path.write_text("{broken")
+    assert till.http.manifest().size > 0
+    moment = tills.now_ms() + snapshot.AGE_MS_MAX + 1_000
+    later = Central(central.database, 1, central.name, central.zone, central.spool, lambda: moment)
+    assert snapshot.current(later).built_at == moment
 
 
 def test_the_feed_gives_the_same_state_in_any_pages(central: Central, pair: Pair) -> None:
