@@ -82,7 +82,10 @@ def _verdict(row: Any) -> Verdict:
 
 
 def settle(central: Central, serial: str, way: str) -> Settled | Refused:
-    """Close the verdict on an entry; the counter stops showing it."""
+    """Close the verdict on an entry; the counters stop showing it.
+
+    Entries that are accepted and only related to it close with the last verdict they relate to.
+    """
     table = schema.bookings
     with central.write() as work:
         row = work.connection.execute(
@@ -94,12 +97,33 @@ def settle(central: Central, serial: str, way: str) -> Settled | Refused:
             return Refused("nothing_to_settle", "the entry is accepted; there is nothing to settle")
         if row.settled == way:
             return Settled(serial, row.verdict, way, repeated=True)
-        # The counter before the row, as booking takes them: the other way round they could wait
-        # for each other.
-        number = booking.next_verdicts(work, row.posid, 1)
-        work.connection.execute(
-            update(table)
-            .where(table.c.merchant == work.merchant, table.c.serial == serial)
-            .values(settled=way, settled_at=work.now, verdict_seq=number)
-        )
+        closing = [row, *_only_related(work, row)]
+        # The counters before the rows, as booking takes them, and in its order: the other way
+        # round they could wait for each other.
+        numbers = {
+            each.serial: booking.next_verdicts(work, each.posid, 1)
+            for each in sorted(closing, key=lambda each: (each.posid, each.epoch, each.seq))
+        }
+        for closed, number in numbers.items():
+            work.connection.execute(
+                update(table)
+                .where(table.c.merchant == work.merchant, table.c.serial == closed)
+                .values(settled=way, settled_at=work.now, verdict_seq=number)
+            )
     return Settled(serial, row.verdict, way, repeated=False)
+
+
+def _only_related(work: Work, row: Any) -> list[Any]:
+    """The accepted entries of the same voucher that wait for nothing but this verdict."""
+    table = schema.bookings
+    rows = work.connection.execute(
+        select(table).where(
+            table.c.merchant == work.merchant,
+            table.c.voucher == row.voucher,
+            table.c.settled.is_(None),
+            table.c.serial != row.serial,
+        )
+    ).all()
+    if any(each.verdict != rules.Verdict.ACCEPTED for each in rows):
+        return []
+    return [each for each in rows if rules.FLAG_RELATED in json.loads(each.flags)]
