@@ -14,7 +14,7 @@ from typing import Final
 import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from terminal import history, slip_jobs
+from terminal import chain, history, slip_jobs
 from terminal.errors import OutOfService
 from terminal.journal import Journal, Stored
 from terminal.parts import Parts
@@ -59,12 +59,12 @@ def file_fault(journal: Journal) -> str | None:
 def chain_fault(parts: Parts, *, everything: bool = False) -> str | None:
     """The first break in the chain, or None.
 
-    Hashes and totals of every entry; signatures since the last acknowledgement, because central
-    checked the others (storage notes, 1.8), unless `everything` is asked for.
+    Hashes, order and totals of every entry; signatures since the last acknowledgement, because
+    central checked the others (storage notes, 1.8), unless `everything` is asked for.
     """
     acknowledged = (0, 0) if everything else parts.journal.watermark("acknowledged")
     for epoch in parts.journal.epochs():
-        fault = _epoch_fault(parts.journal, epoch, acknowledged)
+        fault = _epoch_fault(parts.journal, epoch, acknowledged, whole=everything)
         if fault is not None:
             return fault
     return None
@@ -97,30 +97,36 @@ def _compare_witness(parts: Parts) -> Restored | None:
     return Restored(seen.epoch, 1, seen.seq)
 
 
-def _epoch_fault(journal: Journal, epoch: int, acknowledged: tuple[int, int]) -> str | None:
+def _epoch_fault(
+    journal: Journal, epoch: int, acknowledged: tuple[int, int], *, whole: bool
+) -> str | None:
     _, public_key, prev = journal.epoch_record(epoch)
     key = Ed25519PublicKey.from_public_bytes(public_key)
-    seq, totals = 1, journal.totals_at_start(epoch)
-    for stored in _all(journal, epoch):
-        fault = _entry_fault(stored, prev=prev, seq=seq, totals=totals)
-        unseen = (epoch, stored.seq) > acknowledged
+    totals, fault = journal.totals_at_start(epoch), None
+    for seq, stored in enumerate(_all(journal, epoch), 1):
+        after = chain.totals_after(stored, prev=prev, seq=seq, totals=totals)
+        if whole or after is None:
+            after, fault = _read_whole(stored, prev=prev, seq=seq, totals=totals)
+        unseen = (epoch, seq) > acknowledged
         if fault is None and unseen and not entries.signature_holds(stored.hash, stored.sig, key):
             fault = "its signature does not hold"
         if fault is not None:
             return f"entry {ids.serial('T', epoch, seq)[2:]}: {fault}"
-        prev, seq = stored.hash, seq + 1
-        totals = entries.read_entry(stored.body).totals
+        prev, totals = stored.hash, after
     return None
 
 
-def _entry_fault(stored: Stored, *, prev: str, seq: int, totals: Totals) -> str | None:
+def _read_whole(
+    stored: Stored, *, prev: str, seq: int, totals: Totals
+) -> tuple[Totals, str | None]:
+    """The totals after an entry, and what is wrong with it."""
     if entries.entry_hash(stored.body) != stored.hash:
-        return "its hash does not fit its body"
+        return totals, "its hash does not fit its body"
     try:
         entry = entries.read_entry(stored.body)
-        return entries.follows(entry, prev=prev, seq=seq, totals=totals)
     except entries.EntryError as error:
-        return str(error)
+        return totals, str(error)
+    return entry.totals, entries.follows(entry, prev=prev, seq=seq, totals=totals)
 
 
 def _all(journal: Journal, epoch: int) -> Iterator[Stored]:
