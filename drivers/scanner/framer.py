@@ -7,7 +7,7 @@ reading the port or the clock (the caller says when), or judging what was scanne
 Invariants: the same bytes give the same scans however they are split, as long as the pauses between
 pieces stay under `idle_ms`; the buffer never holds more than `length_max` bytes; nothing raises.
 Rules:
-- CR LF and LF CR count once, whatever the split, so a suffix of two bytes is not two scans.
+- An empty scan is none, so a suffix of CR LF, LF CR or CR CR, whatever the split, ends one scan.
 - Silence ends a scan only in profiles without a suffix (`idle_ms` > 0), marked `complete=False`;
   a cradle on radio pauses for 400 ms in the middle of a code.
 - Too long is noise or a stuck key: it is dropped whole up to the next terminator.
@@ -18,7 +18,6 @@ from drivers.scanner import aim
 from drivers.scanner.profile import ScannerProfile
 from drivers.scanner.scan import Scan, read_text
 
-_CR, _LF = 0x0D, 0x0A
 _NOISE = b"\x00\xff"
 
 
@@ -30,7 +29,6 @@ class Framer:
         self._ends = profile.terminator_bytes()
         self._prefix = profile.prefix.encode()
         self._buffer = bytearray()
-        self._last_end: int | None = None
         self._last_ms = 0
         self._overflowed = False
         self.dropped = 0
@@ -41,9 +39,8 @@ class Framer:
         scans = self.tick(now_ms)
         for byte in data:
             if byte in self._ends:
-                scans += self._ended(byte, now_ms)
+                scans += self._finished(now_ms, complete=True)
             else:
-                self._last_end = None
                 self._append(byte)
         self._last_ms = now_ms
         return scans
@@ -64,7 +61,7 @@ class Framer:
     def reset(self) -> None:
         """The link was lost: half a scan must not be joined to the next one."""
         self._buffer.clear()
-        self._overflowed, self._last_end = False, None
+        self._overflowed = False
 
     def replies(self) -> bytes:
         """Nothing: scanners that end a scan by a character expect no answer."""
@@ -77,14 +74,6 @@ class Framer:
         if len(self._buffer) > self._profile.length_max:
             self._buffer.clear()
             self._overflowed = True
-
-    def _ended(self, byte: int, now_ms: int) -> list[Scan]:
-        second_half = {self._last_end, byte} == {_CR, _LF}
-        if second_half:
-            self._last_end = None
-            return []
-        self._last_end = byte
-        return self._finished(now_ms, complete=True)
 
     def _finished(self, at: int, *, complete: bool) -> list[Scan]:
         data, overflowed = bytes(self._buffer).strip(_NOISE), self._overflowed

@@ -243,6 +243,23 @@ def test_xoff_for_ever_is_unknown_and_nothing_comes_later() -> None:
     assert len(later) <= 64 // 20, f"came out later: {later}"
 
 
+def test_what_the_system_still_holds_never_comes_out_later() -> None:
+    """The host's own buffer took everything; after giving up it is thrown away, not printed."""
+    one = with_profile(flow="xonxoff")
+    one.plug()
+    one.run(2_000)
+    one.machine.levers.xoff = True
+    one.submit("a", SLIP)
+    one.run(120_000, "a")
+    assert one.state("a") is JobState.UNKNOWN
+    one.machine.levers.xoff = False
+    one.run(20_000)
+    assert one.lines() == []
+    one.submit("b", numbered(2))
+    one.run(20_000, "b")
+    assert one.state("b") is JobState.PRINTED and one.lines() == wanted(numbered(2))
+
+
 @pytest.mark.parametrize("noise", [b"\x00", b"\xff\xfe", b"\x11\x13", b"\x10\x00", b"\x37\x22ab"])
 def test_noise_between_answers(noise: bytes) -> None:
     """Garbage and flow control in front of an answer do not confirm or hide anything."""
