@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -41,9 +42,12 @@ print(json.dumps(sorted(sys.modules)))
 
 def load(wanted: list[str], *, without: tuple[str, ...] = ()) -> set[str]:
     """Import modules in a fresh interpreter that lacks some packages; the modules it then has."""
+    # Coverage would load modules of its own into the process that is looked at.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     result = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps([without, wanted])],
         cwd=ROOT,
+        env=plain,
         capture_output=True,
         text=True,
         check=False,
