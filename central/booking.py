@@ -140,7 +140,15 @@ def _columns(outcome: Outcome) -> dict[str, object]:
         "excess": judgement.excess,
         "others": json.dumps(list(judgement.others)),
         "amount_fen": outcome.amount_fen,
+        "settled": _still_settled(outcome),
     }
+
+
+def _still_settled(outcome: Outcome) -> str | None:
+    """A person closed the verdict there was; another one is open again."""
+    row, judgement = outcome.row, outcome.judgement
+    same = (row.verdict, row.excess) == (judgement.verdict, judgement.excess)
+    return str(row.settled) if same and row.settled is not None else None
 
 
 def _differs(outcome: Outcome) -> bool:

@@ -6,6 +6,7 @@ per cursor; all but `accepted` stay open until a person settles them; settling c
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,48 +83,59 @@ def _verdict(row: Any) -> Verdict:
 
 
 def settle(central: Central, serial: str, way: str) -> Settled | Refused:
-    """Close the verdict on an entry; the counters stop showing it.
+    """Close the verdict on an entry; the counter stops showing it.
 
-    Entries that are accepted and only related to it close with the last verdict they relate to.
+    With the last open entry of a voucher, those that it only collided with are closed too.
     """
-    table = schema.bookings
     with central.write() as work:
-        row = work.connection.execute(
-            select(table).where(table.c.merchant == work.merchant, table.c.serial == serial)
-        ).one_or_none()
+        row = _by_serial(work, serial)
         if row is None:
             return Refused("unknown_serial", f"no entry {serial[:100]!r} has arrived")
-        if row.verdict == rules.Verdict.ACCEPTED and "related" not in json.loads(row.flags):
+        if row.verdict == rules.Verdict.ACCEPTED and not _is_related(row):
             return Refused("nothing_to_settle", "the entry is accepted; there is nothing to settle")
         if row.settled == way:
             return Settled(serial, row.verdict, way, repeated=True)
-        closing = [row, *_only_related(work, row)]
-        # The counters before the rows, as booking takes them, and in its order: the other way
-        # round they could wait for each other.
-        numbers = {
-            each.serial: booking.next_verdicts(work, each.posid, 1)
-            for each in sorted(closing, key=lambda each: (each.posid, each.epoch, each.seq))
-        }
-        for closed, number in numbers.items():
-            work.connection.execute(
-                update(table)
-                .where(table.c.merchant == work.merchant, table.c.serial == closed)
-                .values(settled=way, settled_at=work.now, verdict_seq=number)
-            )
+        _close(work, [row, *_only_related(work, row)], way)
     return Settled(serial, row.verdict, way, repeated=False)
 
 
-def _only_related(work: Work, row: Any) -> list[Any]:
-    """The accepted entries of the same voucher that wait for nothing but this verdict."""
+def _by_serial(work: Work, serial: str) -> Any:
+    table = schema.bookings
+    return work.connection.execute(
+        select(table).where(table.c.merchant == work.merchant, table.c.serial == serial)
+    ).one_or_none()
+
+
+def _is_related(row: Any) -> bool:
+    return rules.FLAG_RELATED in json.loads(row.flags)
+
+
+def _only_related(work: Work, closing: Any) -> list[Any]:
+    """The accepted entries that stay marked only because of the one that is being closed."""
     table = schema.bookings
     rows = work.connection.execute(
         select(table).where(
             table.c.merchant == work.merchant,
-            table.c.voucher == row.voucher,
+            table.c.voucher == closing.voucher,
+            table.c.serial != closing.serial,
             table.c.settled.is_(None),
-            table.c.serial != row.serial,
         )
     ).all()
-    if any(each.verdict != rules.Verdict.ACCEPTED for each in rows):
+    if any(row.verdict != rules.Verdict.ACCEPTED for row in rows):
         return []
-    return [each for each in rows if rules.FLAG_RELATED in json.loads(each.flags)]
+    return [row for row in rows if _is_related(row)]
+
+
+def _close(work: Work, rows: Sequence[Any], way: str) -> None:
+    table = schema.bookings
+    for posid in sorted({row.posid for row in rows}):
+        mine = [row.serial for row in rows if row.posid == posid]
+        # The counter before the rows, and by POSID, as booking takes them: the other way round two
+        # transactions could wait for each other.
+        first = booking.next_verdicts(work, posid, len(mine))
+        for number, serial in enumerate(mine, start=first):
+            work.connection.execute(
+                update(table)
+                .where(table.c.merchant == work.merchant, table.c.serial == serial)
+                .values(settled=way, settled_at=work.now, verdict_seq=number)
+            )

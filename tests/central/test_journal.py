@@ -157,15 +157,21 @@ def test_a_verdict_is_shown_until_a_person_settles_it(central: Central, pair: Pa
     till = pair("POS1")
     till.redeem(voucher)
     second = till.redeem(voucher)
-    answer = till.push()
+    third = till.redeem(voucher)
+    answer = till.push(1, 2)
     assert [v.verdict for v in answer.verdicts] == ["accepted", "over_redeemed"]
     before = till.http.verdicts("0").cursor
     done = verdicts.settle(central, second, "loss")
     assert isinstance(done, verdicts.Settled) and not done.repeated
     again = verdicts.settle(central, second, "loss")
     assert isinstance(again, verdicts.Settled) and again.repeated
-    heard = {v.serial: v.settled for v in till.http.verdicts(before).verdicts}
-    assert len(heard) == 2 and set(heard.values()) == {"loss"} and second in heard
+    heard = till.http.verdicts(before)
+    # The entry that was only related is closed with the last open one.
+    assert {v.seq: v.settled for v in heard.verdicts} == {1: "loss", 2: "loss"}
+    assert till.push(3).verdicts[0].verdict == "over_redeemed"
+    with central.read() as work:
+        still = {row["serial"]: row["settled"] for row in reports.conflicts(work)}
+    assert (still[second], still[third]) == ("loss", None)
     unknown = verdicts.settle(central, "POS1_1_00000099", "loss")
     assert isinstance(unknown, No) and unknown.reason == "unknown_serial"
 
