@@ -17,11 +17,11 @@ from datetime import tzinfo
 from time import monotonic
 from typing import Final, Protocol
 
+from terminal.kiosk.clock import now_ms
 from terminal.kiosk.events import Scanned
 from terminal.kiosk.pages import Sample, Setting
 from terminal.kiosk.preflight import inspect
 from terminal.kiosk.session import Session
-from terminal.kiosk.worker import now_ms
 from terminal.outcomes import Counter
 from terminal.words import Language, say
 

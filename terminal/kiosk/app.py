@@ -21,7 +21,8 @@ from textual.timer import Timer
 
 from terminal.kiosk import bars
 from terminal.kiosk.actions import meaning
-from terminal.kiosk.driver import KioskDriver, TerminalGone
+from terminal.kiosk.clock import wall_ms
+from terminal.kiosk.driver import InputQuiet, KioskDriver, TerminalGone
 from terminal.kiosk.events import CounterEvent, Event, Scanned, Spoiled
 from terminal.kiosk.gate import Burst, GateSettings, Out, Stroke, WedgeGate
 from terminal.kiosk.messages import CounterAnswered, ScanReceived
@@ -29,7 +30,7 @@ from terminal.kiosk.pages import Mood, Page
 from terminal.kiosk.panel import paint
 from terminal.kiosk.preflight import COLUMNS_MIN, ROWS_MIN
 from terminal.kiosk.rooms import page_of
-from terminal.kiosk.session import Session, wall_ms
+from terminal.kiosk.session import Session
 from terminal.kiosk.sound import Sound
 from terminal.kiosk.theme import HEXIAO
 from terminal.kiosk.widgets import Canvas
@@ -114,6 +115,11 @@ class KioskApp(App[int], inherit_bindings=False):
         self._session.take(message.event)
         self._draw()
 
+    def on_input_quiet(self, message: InputQuiet) -> None:
+        """The driver knows the pauses; it tells them in order with the keys."""
+        if self._gate.deadline is not None:
+            self._take(self._gate.tick(message.at_s))
+
     def on_terminal_gone(self, _: TerminalGone) -> None:
         """Nobody can see the screen any more: end in order."""
         self.exit(0)
@@ -151,11 +157,13 @@ class KioskApp(App[int], inherit_bindings=False):
         deadline = self._gate.deadline
         if deadline is None or self._gate_timer is not None:
             return
+        if isinstance(self._driver, KioskDriver):
+            return  # it tells the pauses itself
         wait = max(0.001, deadline - monotonic() + GATE_SLACK_S)
         self._gate_timer = self.set_timer(wait, self._gate_due)
 
     def _gate_due(self) -> None:
-        # Keys that were read meanwhile are in the queue: they go first.
+        # Only where there is no driver of ours. Keys that wait in the queue go first.
         self._gate_timer = None
         self.call_later(self._gate_tick)
 

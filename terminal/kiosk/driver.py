@@ -11,6 +11,7 @@ them, so that a new version is looked at before it is used.
 """
 
 import os
+import re
 import selectors
 import signal
 from codecs import getincrementaldecoder
@@ -24,7 +25,10 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 POLL_S: Final = 0.02
-"""Stock polls every 100 ms, which fuses Escape with a scan that follows (kiosk notes, B4)."""
+"""Stock polls every 100 ms, which makes a lone Escape that late (kiosk notes, B4)."""
+
+ESCAPE_S: Final = 0.02
+"""An Escape with nothing behind it for so long is the key."""
 
 PASTE_SILENCE_S: Final = 0.2
 """A paste that is not closed after this silence is closed: it would swallow every key."""
@@ -36,6 +40,20 @@ GATHER_READS_MAX: Final = 32
 """Handing keys to the app takes longer than reading them: what is already there is read first, so
 that the pause between two reads is that of the scanner and not ours."""
 
+QUIET_TOLD_S: Final = 1.0
+"""How long after the last key the silence is told: longer than any pause the gate waits for."""
+
+_IGNORED: Final = (
+    signal.SIGTSTP,
+    signal.SIGQUIT,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    # Stock starts a second input thread when it is continued: both then read pieces of one scan.
+    signal.SIGCONT,
+)
+
+_ESCAPE: Final = "\x1b"
+_ESCAPE_THEN_DIGIT: Final = re.compile(r"\x1b(?=[0-9])")
 _PASTE_START: Final = "\x1b[200~"
 _PASTE_END: Final = "\x1b[201~"
 
@@ -48,23 +66,41 @@ class HardenedReader:
         self._parser = XTermParser()
         self._tail = ""
         self._paste_since: float | None = None
+        self._escape_since: float | None = None
 
     def feed(self, data: bytes, now_s: float) -> list[Message]:
         """Take bytes; a sequence that the parser chokes on is dropped with what follows it."""
         text = self._decode(data)
         if not text:
             return []
+        if self._escape_since is not None:
+            text, self._escape_since = _ESCAPE + text, None
         self._watch_paste(text, now_s)
-        return self._collect(self._parser.feed(text))
+        if self._paste_since is None and text.endswith(_ESCAPE):
+            # What follows decides whether it was a key or begins a sequence.
+            text, self._escape_since = text[:-1], now_s
+        # No terminal sends Escape and a digit as one key, and the kiosk knows no Alt: it is the
+        # key, and the beginning of a scan. The stock parser fuses the two.
+        first, *after = _ESCAPE_THEN_DIGIT.split(text) if self._paste_since is None else [text]
+        messages = self._parse(first)
+        for piece in after:
+            messages += [events.Key("escape", _ESCAPE), *self._parse(piece)]
+        return messages
 
     def tick(self, now_s: float) -> list[Message]:
         """Let time go by: a lone Escape is a key, an unclosed paste is closed."""
         messages = self._collect(self._parser.tick())
+        if self._escape_since is not None and now_s - self._escape_since >= ESCAPE_S:
+            self._escape_since = None
+            messages.append(events.Key("escape", _ESCAPE))
         if self._paste_since is not None and now_s - self._paste_since > PASTE_SILENCE_S:
             self._paste_since = None
             # The character after the end lets the parser hand the paste over.
             messages += self._collect(self._parser.feed(_PASTE_END + "\x00"))
         return messages
+
+    def _parse(self, text: str) -> list[Message]:
+        return self._collect(self._parser.feed(text)) if text else []
 
     def _collect(self, found: Iterable[Message]) -> list[Message]:
         messages: list[Message] = []
@@ -92,7 +128,7 @@ class KioskDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Start, and make sure that no key or signal stops a till."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        for ignored in (signal.SIGTSTP, signal.SIGQUIT, signal.SIGTTIN, signal.SIGTTOU):
+        for ignored in _IGNORED:
             signal.signal(ignored, signal.SIG_IGN)
 
     def run_input_thread(self) -> None:
@@ -101,32 +137,39 @@ class KioskDriver(LinuxDriver):
         self._emit(reader.feed(getattr(self._app, "type_ahead", b""), monotonic()))
         selector = selectors.SelectSelector()
         selector.register(self.fileno, selectors.EVENT_READ)
+        heard_s = monotonic()
         try:
             while not self.exit_event.is_set():
-                messages, alive = self._gather(selector, reader)
+                messages, quiet_s = self._gather(selector, reader)
+                if messages:
+                    heard_s = monotonic()
+                messages += reader.tick(monotonic())
+                if quiet_s is not None and quiet_s - heard_s < QUIET_TOLD_S:
+                    messages.append(InputQuiet(quiet_s))
                 self._emit(messages)
-                if not alive:
-                    self._app.post_message(TerminalGone())
-                    return
-                self._emit(reader.tick(monotonic()))
+        except EOFError:
+            self._app.post_message(TerminalGone())
         finally:
             selector.close()
 
     def _gather(
         self, selector: selectors.SelectSelector, reader: HardenedReader
-    ) -> tuple[list[Message], bool]:
-        """Everything that is there, with the time of each read; False when the terminal ended."""
+    ) -> tuple[list[Message], float | None]:
+        """Everything that is there, and since when there is nothing more (None: there may be).
+
+        Raises EOFError when the terminal has gone.
+        """
         messages: list[Message] = []
         patience_s = POLL_S
         for _ in range(GATHER_READS_MAX):
             if not selector.select(patience_s):
-                break
+                return messages, monotonic()
             data = self._read()
             if not data:
-                return messages, False
+                raise EOFError
             messages += reader.feed(data, monotonic())
             patience_s = GATHER_S
-        return messages, True
+        return messages, None
 
     def _read(self) -> bytes:
         try:
@@ -137,6 +180,17 @@ class KioskDriver(LinuxDriver):
     def _emit(self, messages: list[Message]) -> None:
         for message in messages:
             self.process_message(message)
+
+
+class InputQuiet(Message):
+    """At this time everything that had arrived was handed over: the gate may trust the pause.
+
+    A timer of the app could not: keys that were read may still wait to be handed over.
+    """
+
+    def __init__(self, at_s: float) -> None:
+        super().__init__()
+        self.at_s = at_s
 
 
 class TerminalGone(Message):

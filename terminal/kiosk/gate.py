@@ -11,7 +11,7 @@ hand; the buffer is bounded.
 from dataclasses import dataclass, field
 from typing import Final
 
-from vouchers.limits import CREDENTIAL_CHARS_MAX
+from vouchers.limits import CREDENTIAL_CHARS_MAX, LAST4_DIGITS
 
 TERMINATORS: Final = frozenset({"enter", "ctrl+j", "ctrl+m", "tab"})
 """CR, LF and TAB as Textual names them; CR LF counts once."""
@@ -28,6 +28,8 @@ class GateSettings:
     `gap_s`: characters of one scan follow each other at most this far apart (5 to 20 ms measured;
     auto-repeat is 33 ms and needs the key to be held). `torn_s`: what follows a broken burst this
     soon belongs to it. `prefix_gap_s`: after a certain prefix a radio cradle may pause so long.
+    `hand_gap_s`: a busy machine hands over the digits of a hand in one piece; a few digits without
+    a terminator, and this much silence after them, were typed.
     """
 
     gap_s: float = 0.035
@@ -35,6 +37,7 @@ class GateSettings:
     torn_s: float = 0.5
     prefix: str = ""
     prefix_gap_s: float = 0.6
+    hand_gap_s: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class WedgeGate:
         self._replayed_at = _NEVER
         self._broken_at = _NEVER
         self._ended_at = _NEVER
+        self._struck_at = _NEVER
+        self._close_behind = False
 
     @property
     def deadline(self) -> float | None:
@@ -85,14 +90,16 @@ class WedgeGate:
     def stroke(self, stroke: Stroke) -> tuple[Out, ...]:
         """Take one key."""
         before = self.tick(stroke.at_s)
+        if not self._held:
+            self._close_behind = stroke.at_s - self._struck_at <= self._settings.gap_s
+        self._struck_at = stroke.at_s
         if stroke.name in TERMINATORS:
             return before + self._terminate(stroke)
         if _is_text(stroke):
             self._hold(stroke)
             return before
-        near = bool(self._held)
-        fast = near or stroke.at_s - self._replayed_at <= self._settings.gap_s
-        flushed = self._replay(terminated=near)
+        fast = bool(self._held) or self._close_behind
+        flushed = self._replay(terminated=bool(self._held))
         return (*before, *flushed, Stroke(stroke.name, stroke.character, stroke.at_s, fast))
 
     def paste(self, text: str, at_s: float) -> tuple[Out, ...]:
@@ -144,8 +151,7 @@ class WedgeGate:
             return ()
         if stroke.name == "tab":
             return ()
-        fast = stroke.at_s - self._replayed_at <= self._settings.gap_s
-        return (Stroke("enter", None, stroke.at_s, fast),)
+        return (Stroke("enter", None, stroke.at_s, self._close_behind),)
 
     def _follows_pieces(self, first_at: float) -> bool:
         close = first_at - self._replayed_at <= self._settings.gap_s
@@ -156,25 +162,28 @@ class WedgeGate:
         if not held:
             return ()
         self._replayed_at = held[-1].at_s
-        machine = terminated or len(held) >= 3
+        machine = terminated or (len(held) >= 3 and not _few_digits(held))
         if machine:
             self._broken_at = held[-1].at_s
         if len(held) > CREDENTIAL_CHARS_MAX or self._is_prefixed(held):
             return (Torn(held[-1].at_s),)
-        together = len(held) > 1
+        close = len(held) > 1 or self._close_behind
         return tuple(
             Stroke(
                 stroke.name,
                 stroke.character,
                 stroke.at_s,
-                # A hand may roll over two digits; two other keys at once it does not strike.
-                machine or (together and not (stroke.character or "").isdecimal()),
+                # A hand may roll over digits; two other keys at once it does not strike.
+                machine or (close and not (stroke.character or "").isdecimal()),
             )
             for stroke in held
         )
 
     def _gap(self) -> float:
-        return self._settings.prefix_gap_s if self._certain() else self._settings.gap_s
+        if self._certain():
+            return self._settings.prefix_gap_s
+        by_hand = len(self._held) >= 3 and _few_digits(self._held)
+        return self._settings.hand_gap_s if by_hand else self._settings.gap_s
 
     def _certain(self) -> bool:
         return self._is_prefixed(self._held)
@@ -187,6 +196,12 @@ class WedgeGate:
 
     def _without_prefix(self, text: str) -> str:
         return text.removeprefix(self._settings.prefix)
+
+
+def _few_digits(held: list[Stroke]) -> bool:
+    """As many as a clerk types at once: the last four, or a count."""
+    digits = all((stroke.character or "").isdecimal() for stroke in held)
+    return digits and len(held) <= LAST4_DIGITS
 
 
 def _is_text(stroke: Stroke) -> bool:

@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from typing import Final, TextIO
 
 from terminal.kiosk import bars
+from terminal.kiosk.clock import now_ms, wall_ms
 from terminal.kiosk.events import Event, Pressed, Scanned, Typed
 from terminal.kiosk.pages import Page
 from terminal.kiosk.pages_lists import aligned
 from terminal.kiosk.panel import Line
 from terminal.kiosk.rooms import page_of
-from terminal.kiosk.session import Session, wall_ms
+from terminal.kiosk.session import Session
 from terminal.kiosk.states import (
     Act,
     Asking,
@@ -31,7 +32,6 @@ from terminal.kiosk.states import (
     Refused,
     Stage,
 )
-from terminal.kiosk.worker import now_ms
 from terminal.words import say
 from vouchers.limits import CODE_DIGITS_MIN, CREDENTIAL_CHARS_MAX
 

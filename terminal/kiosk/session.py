@@ -9,8 +9,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
-from time import time
 
+from terminal.kiosk.clock import now_ms
 from terminal.kiosk.events import (
     AskHistory,
     AskStatus,
@@ -26,7 +26,7 @@ from terminal.kiosk.flow import RedeemFlow
 from terminal.kiosk.pages import Setting
 from terminal.kiosk.states import Shown
 from terminal.kiosk.till import Identities
-from terminal.kiosk.worker import CounterWorker, now_ms
+from terminal.kiosk.worker import CounterWorker
 from terminal.outcomes import Counter
 
 
@@ -97,8 +97,3 @@ class Session:
 
 def _ignore(_: object) -> None:
     """Until a front end is there, nobody listens."""
-
-
-def wall_ms() -> int:
-    """The time of day, for the clock in the status line only."""
-    return round(time() * 1000)

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
-from time import monotonic
 
 from terminal.errors import OutcomeUnknown, TerminalError
+from terminal.kiosk.clock import now_ms
 from terminal.kiosk.events import (
     NO_TICKET,
     AskCheck,
@@ -39,11 +39,6 @@ from terminal.outcomes import Counter, Redeemed, Reversed
 from vouchers.reasons import Refusal
 
 log = logging.getLogger(__name__)
-
-
-def now_ms() -> int:
-    """Monotonic milliseconds, the clock of every event."""
-    return round(monotonic() * 1000)
 
 
 class CounterWorker:

@@ -64,8 +64,10 @@ class Window:
         os.close(self.master)
 
     def type(self, data: str | bytes) -> "Window":
-        """Write bytes as the keyboard would, in one write."""
-        os.write(self.master, data.encode() if isinstance(data, str) else data)
+        """Write bytes as the keyboard would, in one write if the terminal takes it."""
+        left = data.encode() if isinstance(data, str) else data
+        while left:
+            left = left[os.write(self.master, left) :]
         return self
 
     def resize(self, columns: int, rows: int, *, tell: bool = True) -> None:

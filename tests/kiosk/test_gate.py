@@ -69,10 +69,15 @@ def test_a_hand_is_left_alone() -> None:
     assert not any(keyboard.fast)
 
 
-def test_two_digits_rolled_over_by_a_hand_are_not_suspicious() -> None:
-    """A quick hand strikes two digits within 30 ms; three it does not."""
+def test_a_few_digits_at_once_may_be_a_hand() -> None:
+    """A quick hand rolls over two; a busy machine hands over four in one piece."""
     assert Keyboard().type("12", 0.02).wait().fast == [False, False]
-    assert Keyboard().type("123", 0.02).wait().fast == [True] * 3
+    assert Keyboard().type("1234", 0.0).wait().fast == [False] * 4
+    assert Keyboard().type("12345", 0.0).wait().fast == [True] * 5
+    assert Keyboard().type("abc", 0.0).wait().fast == [True] * 3
+    assert Keyboard().type("1234", 0.0).wait(0.1).out == []
+    paused = Keyboard().type("1234", 0.0).key("5", "5", 0.1).type("678901\r")
+    assert paused.bursts == ["12345678901"]
 
 
 def test_a_confirm_key_inside_a_burst_is_marked() -> None:
@@ -82,6 +87,12 @@ def test_a_confirm_key_inside_a_burst_is_marked() -> None:
     assert Keyboard().type("+").wait().fast == [False]
     assert Keyboard().type("1").key("f12", None, 0.001).fast == [True, True]
     assert Keyboard().type("1", 0.2).wait(0.06).key("f12").fast == [False, False]
+
+
+def test_a_confirm_key_in_the_breath_of_a_scan_is_marked() -> None:
+    """A scan that holds a line break and a `+` after it: the rest is no hand either."""
+    keyboard = Keyboard().type("92100000022\r+").wait()
+    assert keyboard.bursts == ["92100000022"] and keyboard.fast == [True]
 
 
 def test_a_key_right_after_a_replayed_burst_is_marked() -> None:
@@ -113,13 +124,13 @@ def test_a_scan_whose_head_was_flushed_too_soon_is_torn() -> None:
     """The timer ran although the next character had been read: nothing is put together."""
     keyboard = Keyboard().type("9", 0.2)
     keyboard.out += keyboard.gate.tick(keyboard.now + 5)
-    keyboard.type("2100000024\r")
+    keyboard.type("2100000022\r")
     assert keyboard.bursts == [] and isinstance(keyboard.out[-1], Torn)
 
 
 def test_pieces_that_go_on_and_on_stay_torn() -> None:
     """After a torn scan, what follows at once is torn too; after a pause it is whole again."""
-    keyboard = Keyboard().type("921000").wait(0.1).type("000024\r").type("92100000022\r")
+    keyboard = Keyboard().type("921000").wait(0.1).type("000022\r").type("92100000022\r")
     assert keyboard.bursts == []
     assert keyboard.wait(1.0).type("92100000022\r").bursts == ["92100000022"]
 
@@ -171,7 +182,7 @@ def test_a_programmed_prefix_makes_it_certain() -> None:
     """With a preamble a short scan is a scan, and a pause in the middle does no harm."""
     settings = GateSettings(prefix="~")
     assert Keyboard(settings).type("~123\r").bursts == ["123"]
-    assert Keyboard(settings).type("~92100").wait(0.3).type("000024\r").bursts == ["92100000022"]
+    assert Keyboard(settings).type("~92100").wait(0.3).type("000022\r").bursts == ["92100000022"]
     assert Keyboard(settings).type("~").wait(0.1).type("1", 0.2).wait().typed == ""
     (torn,) = Keyboard(settings).type("~921").wait().out
     assert isinstance(torn, Torn)
@@ -232,8 +243,7 @@ def test_whatever_is_struck_a_confirmation_is_a_lone_key(
     for each in keyboard.out:
         if isinstance(each, Stroke) and each.character == "+" and not each.fast:
             near = [t for t in times if t != each.at_s and abs(t - each.at_s) < GAP * 0.99]
-            later = [t for t in near if t > each.at_s]
-            assert not later and times.count(each.at_s) == 1, (times, each)
+            assert not near and times.count(each.at_s) == 1, (times, each)
 
 
 @given(text=st.text(max_size=80), pauses=st.lists(st.floats(0, 0.1), min_size=80, max_size=80))
