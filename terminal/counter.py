@@ -169,9 +169,16 @@ class ShopCounter:
         )
         try:
             return self._committed(lambda: reversing.reverse(self._parts, undo))
-        except OutcomeUnknown:
-            # The repeat answers the first result if it stands, and books it once if it does not.
-            return self._committed(lambda: reversing.reverse(self._parts, undo))
+        except OutcomeUnknown as unknown:
+            return self._reversed_after(unknown, undo)
+
+    def _reversed_after(self, unknown: OutcomeUnknown, undo: Undo) -> Reversed | Refusal:
+        """The repeat answers the first result if it stands, and books it once if it does not."""
+        try:
+            self.exclusive(lambda _: None)
+        except TerminalError as error:
+            raise OutcomeUnknown(f"{unknown}; {error}") from unknown
+        return self._committed(lambda: reversing.reverse(self._parts, undo))
 
     def reprint(self, serial: str, *, clerk: str) -> bool:
         """Queue another copy, marked (AX-19)."""

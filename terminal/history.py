@@ -84,7 +84,7 @@ def _product_name(parts: Parts, entry: Entry) -> str:
         assert named is not None
         source = entries.read_entry(parts.journal.entry(named.epoch, named.seq).body)
     product = entries.whole(source.data, "product")
-    known = parts.replica.product(product) if parts.replica.present else None
+    known = parts.known_product(product)
     return f"#{product}" if known is None else known.name
 
 

@@ -6,6 +6,7 @@ is used by one thread at a time; the counter serialises.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from terminal.errors import OutOfService
 from terminal.guesses import Guesses
 from terminal.identity import Identity
 from terminal.journal import Journal, Stamp
-from terminal.replica import Replica
+from terminal.replica import Product, Replica, StateRow
 from terminal.tally import Tally
 from terminal.witness import Witness
 from vouchers import times
@@ -56,6 +57,10 @@ class FoundRow:
 
 class Online(Protocol):
     """Central, asked within a budget. None is no answer in time; nothing is ever raised."""
+
+    def reachable(self) -> bool:
+        """Whether central answered when it was last heard, and would be asked now."""
+        ...
 
     def claim(self, claim: str, row_key: bytes, record: Record, shares: int) -> Claimed | None:
         """Ask for the right to redeem (design, section 7, Claims)."""
@@ -103,6 +108,24 @@ class Parts:
             clock="suspect" if estimate.suspect else "ok",
             clerk=clerk,
         )
+
+    def known_product(self, product: int) -> Product | None:
+        """A product for its name: None also where the voucher list is missing or damaged, because
+        what happened can be told without it.
+        """
+        if not self.replica.present:
+            return None
+        with suppress(OutOfService):
+            return self.replica.product(product)
+        return None
+
+    def known_state(self, voucher: str) -> StateRow | None:
+        """Central's word on a voucher, None also where the list is missing or damaged."""
+        if not self.replica.present:
+            return None
+        with suppress(OutOfService):
+            return self.replica.state(voucher)
+        return None
 
     def own_uses(self, voucher: str, reflects_epoch: int, reflects_seq: int) -> list[OwnUse]:
         """This terminal's entries on a voucher that central's state does not include."""

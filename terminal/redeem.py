@@ -65,7 +65,10 @@ def look_up(
 
 def view_of(parts: Parts, opened: Opened) -> View:
     """What a voucher is, by this terminal's view, and why not if not."""
-    case = case_of(parts, opened, count=None)
+    # While central is in reach it is asked before a redemption, so the limits of being alone do
+    # not show yet; without its answer they hold all the same.
+    reachable = parts.online is not None and parts.online.reachable()
+    case = replace(case_of(parts, opened, count=None), claimed=reachable)
     refusal = rules.refusal(case)
     return View(
         handle=opened.handle,
@@ -138,7 +141,7 @@ def first_result(parts: Parts, stored: Stored, opened: Opened | None) -> Redeeme
     known = opened is not None and opened.record.voucher == redemption.voucher
     if known and opened is not None and redemption.successor and opened.evidence != "qr":
         code = next_code(opened.record, redemption.generation)
-    product = parts.replica.product(redemption.product) if parts.replica.present else None
+    product = parts.known_product(redemption.product)
     name = f"#{redemption.product}" if product is None else product.name
     done = _Done(entry.at, stored.hash, redemption, code)
     return replace(_redeemed(parts, done, name), repeated=True)

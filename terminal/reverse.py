@@ -138,7 +138,7 @@ def _commit(parts: Parts, undo: Undo, original: _Original) -> Reversed:
 def _standing(parts: Parts, original: _Original) -> tuple[int, int]:
     """The voucher's current generation and used shares by this terminal's view."""
     redemption = original.redemption
-    state = parts.replica.state(redemption.voucher) if parts.replica.present else None
+    state = parts.known_state(redemption.voucher)
     if state is None:
         uses = parts.own_uses(redemption.voucher, 0, 0)
         generation = max((use.after for use in uses), default=redemption.generation)

@@ -48,8 +48,8 @@ class _Said:
 def facts_of(parts: Parts, entry: Entry, head: str) -> SlipFacts:
     """What the slip of a `redeemed` or `reversed` entry, whose hash is `head`, says."""
     said = _said(parts, entry)
-    known = parts.replica.product(said.product) if parts.replica.present else None
-    state = parts.replica.state(said.voucher) if parts.replica.present else None
+    known = parts.known_product(said.product)
+    state = parts.known_state(said.voucher)
     return SlipFacts(
         kind="redeemed" if said.reverses is None else "reversed",
         serial=ids.serial(entry.posid, entry.epoch, entry.seq),

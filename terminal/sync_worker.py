@@ -63,7 +63,12 @@ class SyncWorker:
         self._wake_up, self._wake_down = threading.Event(), threading.Event()
         self._contact = False
         self._threads: list[threading.Thread] = []
-        self._online = OnlineCentral(self._central, counter.parts, self.believed_up)
+        self._online = OnlineCentral(
+            self._central,
+            counter.parts,
+            believed_up=self.believed_up,
+            in_contact=lambda: self.network() in ("online", "slow"),
+        )
         counter.parts.online = self._online
 
     def start(self) -> None:

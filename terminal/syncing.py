@@ -305,8 +305,16 @@ class HolderOfTerminal:
 class OnlineCentral:
     """Implements `terminal.parts.Online`: central asked while the clerk waits, but not in vain."""
 
-    def __init__(self, central: HttpCentral, parts: Parts, believed_up: Callable[[], bool]) -> None:
-        self._central, self._parts, self._believed_up = central, parts, believed_up
+    def __init__(
+        self,
+        central: HttpCentral,
+        parts: Parts,
+        *,
+        believed_up: Callable[[], bool],
+        in_contact: Callable[[], bool],
+    ) -> None:
+        self._central, self._parts = central, parts
+        self._believed_up, self._in_contact = believed_up, in_contact
         self._unanswered: tuple[NoContact, int] | None = None
 
     @property
@@ -324,6 +332,10 @@ class OnlineCentral:
     def _failed(self, error: SyncError) -> None:
         if isinstance(error, NoContact):
             self._unanswered = error, self._parts.clock.read().mono_ms + UNANSWERED_MS
+
+    def reachable(self) -> bool:
+        """Whether central answered when it was last heard."""
+        return self._in_contact() and self._believed_up()
 
     def claim(self, claim: str, row_key: bytes, record: Record, shares: int) -> Claimed | None:
         """Ask for the right to redeem; None when central did not answer within the budget."""

@@ -20,6 +20,9 @@ class OnlyLookups:
     def __init__(self, rows: dict[bytes, FoundRow]) -> None:
         self.rows, self.asked = rows, 0
 
+    def reachable(self) -> bool:
+        return False
+
     def look_up(self, row_key: bytes) -> FoundRow | None:
         self.asked += 1
         return self.rows.get(row_key)
