@@ -24,13 +24,12 @@ NOTICES_MAX: Final = 50
 def rows(parts: Parts, limit: int) -> Sequence[TapeRow]:
     """The last redemptions and reversals, newest first."""
     found = parts.journal.connection.execute(
-        "SELECT e.body, r.reversed_by, v.verdict FROM entry e"
+        "SELECT e.body, r.reversed_by FROM entry e"
         " LEFT JOIN redemption r ON r.epoch = e.epoch AND r.seq = e.seq"
-        " LEFT JOIN verdict v ON v.serial = r.serial"
         " WHERE e.kind IN ('redeemed', 'reversed') ORDER BY e.epoch DESC, e.seq DESC LIMIT ?",
         (limit,),
     ).fetchall()
-    return [_row(parts, entries.read_entry(str(body)), by, verdict) for body, by, verdict in found]
+    return [_row(parts, entries.read_entry(str(body)), by) for body, by in found]
 
 
 def notices(parts: Parts) -> tuple[Notice, ...]:
@@ -58,8 +57,9 @@ def note(parts: Parts, kind: str, serial: str | None, detail: dict[str, object])
         )
 
 
-def _row(parts: Parts, entry: Entry, reversed_by: Any, verdict: Any) -> TapeRow:
+def _row(parts: Parts, entry: Entry, reversed_by: Any) -> TapeRow:
     serial = ids.serial(entry.posid, entry.epoch, entry.seq)
+    verdict = _verdict_on(parts, serial)
     job = slip_jobs.latest(parts.journal.connection, serial)
     return TapeRow(
         serial=serial,
@@ -77,6 +77,13 @@ def _row(parts: Parts, entry: Entry, reversed_by: Any, verdict: Any) -> TapeRow:
     )
 
 
+def _verdict_on(parts: Parts, serial: str) -> str | None:
+    row = parts.journal.connection.execute(
+        "SELECT verdict FROM verdict WHERE serial = ?", (serial,)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 def _product_name(parts: Parts, entry: Entry) -> str:
     source = entry
     if entry.kind is Kind.REVERSED:
@@ -92,7 +99,7 @@ def _reversible(parts: Parts, entry: Entry, reversed_by: str | None) -> bool:
     if entry.kind is not Kind.REDEEMED or reversed_by is not None:
         return False
     age = parts.clock.estimate().now - entry.at
-    return age <= parts.policy.reversal.clerk_minutes * MINUTE_MS
+    return age < parts.policy.reversal.clerk_minutes * MINUTE_MS
 
 
 def _delivery(parts: Parts, entry: Entry, verdict: str | None) -> Delivery:
