@@ -79,8 +79,7 @@ def open_counter(data: DataDir) -> ShopCounter:
 
 def close_counter(counter: ShopCounter) -> None:
     """Close it again."""
-    counter.close()
-    counter.exclusive(assembly.close)
+    counter.close(assembly.close)
 
 
 def row_keys(rows: int) -> Iterator[bytes]:
