@@ -143,9 +143,10 @@ def _redeem(counter: ShopCounter, voucher: Presented) -> int:
 def _bare_journal() -> Iterator[apsw.Connection]:
     """The same engine, cipher and pragmas, warmed, with one table of one column."""
     with TemporaryDirectory(prefix="hexiao-bench-") as directory:
-        connection = database.open_journal(Path(directory) / "bare.db", os.urandom(32))
+        path = Path(directory) / "bare.db"
+        connection = database.open_journal(path, os.urandom(32))
         connection.execute("CREATE TABLE bare (value INTEGER PRIMARY KEY)")
-        database.warm(connection)
+        database.warm(path)
         try:
             yield connection
         finally:

@@ -54,6 +54,9 @@ class Stamp:
     shift: str | None = None
 
 
+_LOG_PAGES = 256
+"""A quarter of the warmed write-ahead log: some twenty redemptions."""
+
 Data = Callable[[str], dict[str, object]]
 
 
@@ -71,6 +74,8 @@ class Journal:
 
     def _open(self) -> apsw.Connection:
         connection = database.open_journal(self._path, self._key)
+        self._log_pages = 0
+        connection.set_wal_hook(self._committed_pages)
         version = connection.pragma("user_version")
         if version == 0:
             with connection:
@@ -97,11 +102,23 @@ class Journal:
 
     def warm(self) -> None:
         """Prepare the write-ahead log for quick commits."""
-        database.warm(self._connection)
+        # Without it commits are slower, that is all; a full disk is said where it matters.
+        with suppress(OSError):
+            database.warm(self._path)
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file while nobody waits."""
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._log_pages = 0
+
+    @property
+    def log_is_long(self) -> bool:
+        """Whether the write-ahead log should be moved before it outgrows what was warmed."""
+        return self._log_pages > _LOG_PAGES
+
+    def _committed_pages(self, _: apsw.Connection, __: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
 
     @property
     def connection(self) -> apsw.Connection:

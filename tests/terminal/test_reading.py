@@ -145,3 +145,21 @@ def test_entries_are_counted_over_all_epochs(shop: Shop) -> None:
     assert journal.count_after(1, head.seq - 1) == 2
     assert journal.count_after(2, 0) == 1
     close(counter)
+
+
+def test_the_log_is_put_away_behind_the_counter(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long write-ahead log is moved into the file after the answer, by nobody who waits."""
+    counter = shop.open()
+    journal = counter.parts.journal
+    redeem(counter, shop)
+    counter.pause()
+    assert not journal.log_is_long
+    size = shop.data.journal.stat().st_size
+    monkeypatch.setattr("terminal.journal._LOG_PAGES", 0)
+    redeem(counter, shop)
+    counter.pause()
+    assert not journal.log_is_long
+    assert shop.data.journal.stat().st_size > size
+    close(counter)
