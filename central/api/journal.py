@@ -1,5 +1,7 @@
 """Routes that move shares: `/journal/{posid}/{epoch}` and `/claims`."""
 
+from typing import Final
+
 from litestar import Response, post
 from litestar.params import FromPath, RawBody
 
@@ -16,6 +18,9 @@ from sync.limits import BATCH_BYTES_MAX
 from sync.messages import Batch, BatchAnswer, ClaimAnswer, decode_batch, decode_claim_request
 from vouchers import ids
 
+EPOCH_MAX: Final = 999_999_999
+"""What a serial can hold; far beyond any number of pairings."""
+
 
 @post("/journal/{posid:str}/{epoch:int}", sync_to_thread=True, status_code=200)
 def upload(
@@ -26,6 +31,8 @@ def upload(
     if who.terminal.posid != posid:
         raise ProblemError(403, "not_this_terminal", "a terminal uploads its own journal only")
     batch = wire.read(request, body, decode_batch, limit=BATCH_BYTES_MAX)
+    if not 1 <= epoch <= EPOCH_MAX:
+        raise _refused(UnknownStream())
     desk = wire.desk(request)
     last = batch.from_ + len(batch.entries) - 1
     taken = ingest.ingest(
