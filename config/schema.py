@@ -58,6 +58,8 @@ class Scanner(Section, frozen=True, kw_only=True):
     profile: Name = "generic-serial"
     url_parameters: tuple[Name, ...] = ("code", "yph")
     """Parameters of a scanned web link that carry the code; the link is never opened."""
+    gs1_identifier: Annotated[str, Meta(pattern=r"^([0-9]{2,4})?$")] = ""
+    """The GS1 application identifier that carries the code, such as 21; empty: none."""
 
 
 class Receipt(Section, frozen=True, kw_only=True):

@@ -14,16 +14,15 @@ from config.schema import Receipt
 from drivers import emulated
 from drivers.errors import DriverError
 from drivers.escpos.profile import read_printer_profile
-from drivers.events import DeviceEvent, Presence
 from drivers.scanner.profile import read_scanner_profile
 from drivers.scanner.scan import Scan
-from drivers.scanner.serial_scanner import SerialScanner
 from terminal import assembly, keys, startup
 from terminal.assembly import Options
 from terminal.counter import Lamps, ShopCounter
 from terminal.errors import Misconfigured
 from terminal.place import Place
 from terminal.printing import PrintWorker
+from terminal.scanning import ScannerWorker
 from terminal.slips import SlipStyle
 from vouchers.ids import uuid7
 
@@ -39,17 +38,16 @@ class Station:
     def __init__(self, place: Place, *, ask: Callable[[], str] | None = None) -> None:
         settings = place.loaded.settings
         self.place = place
-        self._scanner_state = "none"
         parts = assembly.open_checked(place.data, options(place, ask))
         self.counter = ShopCounter(
             parts,
             clerk=settings.kiosk.clerk,
             has_printer=bool(settings.printer.port),
-            lamps=Lamps(self._network, self._printer_lamp, lambda: self._scanner_state),
+            lamps=Lamps(self._network, self._printer_lamp, self._scanner_lamp),
         )
         self.printing = self._make_printing()
         self.syncing = self._make_syncing(ask)
-        self._scanner: SerialScanner | None = None
+        self._scanner: ScannerWorker | None = None
         self.counter.on_entry = self._entry_made
 
     def begin(self, version: str) -> None:
@@ -70,12 +68,13 @@ class Station:
         settings = self.place.loaded.settings.scanner
         if not settings.port:
             return
-        emulated.register()
-        profile = _profile(settings.profile, read_scanner_profile)
-        self._scanner = SerialScanner(
-            settings.port, profile, on_scan=deliver, on_event=self._scanner_event
+        self._scanner = ScannerWorker(
+            settings.port,
+            _profile(settings.profile, read_scanner_profile),
+            deliver,
+            statistics=self.place.data.root / "scanner.json",
+            gs1_identifier=settings.gs1_identifier,
         )
-        self._scanner_state = "lost"
         self._scanner.start()
 
     def stop(self) -> None:
@@ -134,8 +133,8 @@ class Station:
     def _printer_lamp(self) -> str:
         return "none" if self.printing is None else str(self.printing.status)
 
-    def _scanner_event(self, event: DeviceEvent) -> None:
-        self._scanner_state = "ready" if event.presence is Presence.FOUND else "lost"
+    def _scanner_lamp(self) -> str:
+        return "none" if self._scanner is None else self._scanner.state
 
 
 def options(place: Place, ask: Callable[[], str] | None) -> Options:
