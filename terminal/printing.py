@@ -10,6 +10,7 @@ waits for a person.
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from drivers.escpos.engine import JobState
@@ -118,7 +119,10 @@ class PrintWorker:
         job = self._counter.exclusive(self._next)
         if job is not None:
             self._handed = job.job
-            style = self._style
+            policy = self._counter.parts.policy
+            style = replace(
+                self._style, successor=policy.receipt.successor, slip_text=policy.slip_text or ""
+            )
             self._printer.submit(str(job.job), slips.compose(job.facts, job.code, job.copy, style))
 
     def _next(self, parts: Parts) -> Job | None:

@@ -202,7 +202,9 @@ def _commit(
             "INSERT INTO request VALUES (?, ?, ?)", (order.request, stored.epoch, stored.seq)
         )
         if order.slip:
-            facts = slip_jobs.facts_of(parts, entry, stored.hash)
+            facts = slip_jobs.facts_of(
+                parts, entry, stored.hash, valid_until=case.standing.valid_until
+            )
             slip_jobs.queue(connection, facts, code, estimate.now)
     parts.clock.journalled(estimate.now)
     return _Done(entry.at, stored.hash, redemption, code)

@@ -45,11 +45,16 @@ class _Said:
     reverses: str | None = None
 
 
-def facts_of(parts: Parts, entry: Entry, head: str) -> SlipFacts:
-    """What the slip of a `redeemed` or `reversed` entry, whose hash is `head`, says."""
+def facts_of(parts: Parts, entry: Entry, head: str, *, valid_until: int | None = None) -> SlipFacts:
+    """What the slip of a `redeemed` or `reversed` entry, whose hash is `head`, says.
+
+    `valid_until` is given while the voucher is open; later only the replica may still know it.
+    """
     said = _said(parts, entry)
     known = parts.known_product(said.product)
-    state = parts.known_state(said.voucher)
+    if valid_until is None:
+        state = parts.known_state(said.voucher)
+        valid_until = 0 if state is None else state.standing.valid_until
     return SlipFacts(
         kind="redeemed" if said.reverses is None else "reversed",
         serial=ids.serial(entry.posid, entry.epoch, entry.seq),
@@ -61,7 +66,7 @@ def facts_of(parts: Parts, entry: Entry, head: str) -> SlipFacts:
         shares=entries.whole(entry.data, "shares"),
         left=said.left,
         at=entry.at,
-        valid_until=0 if state is None else state.standing.valid_until,
+        valid_until=valid_until,
         mode=said.mode,
         head=head,
         time_zone=parts.identity.time_zone,

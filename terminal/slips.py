@@ -36,19 +36,26 @@ _WORDS = {
     "head": ("校验", "Check"),
     "new_code": ("新券码 (旧码已作废)", "New code (the old one is void)"),
     "new_code_sent": ("新券码已发送至顾客手机", "The new code is in the message to the customer"),
-    "new_code_later": ("新券码稍后发送至顾客手机", "The new code follows by message"),
+    "new_code_later": (
+        "旧码已作废，新券码稍后发送至顾客手机",
+        "The old code is void; the new one follows by message",
+    ),
     "copy_code": ("新券码见顾客短信", "The new code is in the message to the customer"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SlipStyle:
-    """What the owner sets: `language` is zh, en or both."""
+    """What the owner sets: `language` is zh, en or both; `successor` is always, offline or never.
+
+    `slip_text` is the merchant's own line on every slip.
+    """
 
     language: str = "zh"
     header: tuple[str, ...] = ()
     footer: tuple[str, ...] = ()
     successor: str = "always"
+    slip_text: str = ""
     training: bool = field(default=False)
 
 
@@ -65,6 +72,7 @@ def compose(facts: SlipFacts, code: str | None, copy: int, style: SlipStyle) -> 
         Rule(),
         *_who(facts, style),
         *(Line(text) for text in (facts.slip_text or "").splitlines()),
+        *(Line(text) for text in style.slip_text.splitlines()),
         *(Line(text, align="center") for text in style.footer),
     ]
     if style.training:

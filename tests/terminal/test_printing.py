@@ -1,0 +1,204 @@
+"""From the journal to the paper of the emulated printer, and back."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from config import profiles
+from drivers import emulated
+from drivers.emulated.printer import EmulatedPrinter
+from drivers.escpos.profile import PrinterProfile, read_printer_profile
+from terminal import slip_jobs
+from terminal.counter import ShopCounter
+from terminal.printing import PrintWorker
+from terminal.slips import SlipStyle
+from tests.terminal.asking import all_entries, job_of, redeem, reverse
+from tests.terminal.shop import Shop
+from vouchers.policy import Policy, Receipt
+from vouchers.times import MINUTE_MS
+
+PATIENCE_S = 5.0
+
+
+@dataclass
+class Desk:
+    """A counter with a printer beside it."""
+
+    counter: ShopCounter
+    printer: EmulatedPrinter
+    port: str
+    profile: PrinterProfile
+
+    @contextmanager
+    def working(self, *, backlog_minutes: int = 15) -> Iterator[PrintWorker]:
+        worker = PrintWorker(
+            self.counter,
+            self.port,
+            self.profile,
+            style=SlipStyle("both"),
+            backlog_minutes=backlog_minutes,
+        )
+        self.changed = threading.Event()
+        worker.on_change = self.changed.set
+        self.counter.on_entry = worker.wake
+        worker.start()
+        try:
+            yield worker
+        finally:
+            worker.stop()
+
+    def until(self, serial: str, *states: str) -> str:
+        """Wait for a slip to get into one of these states."""
+        return self.when(lambda: job_of(self.counter, serial).state, *states)
+
+    def when(self, ask: Callable[[], str], *states: str) -> str:
+        for _ in range(500):
+            found = self.counter.exclusive(lambda _: ask())
+            if found in states:
+                return found
+            self.changed.wait(0.01)
+            self.changed.clear()
+        raise AssertionError(f"{found}, not {states}")
+
+
+@pytest.fixture
+def desk(shop: Shop, counter: ShopCounter) -> Iterator[Desk]:
+    bench = emulated.register()
+    name = f"till{id(shop)}"
+    profile = read_printer_profile(profiles.profile_text("emulated"))
+    port = f"emulated://printer?name={name}&columns=32"
+    yield Desk(counter, bench.printer(name), port, profile)
+    bench.clear()
+
+
+def test_a_redemption_comes_out_as_paper(shop: Shop, desk: Desk) -> None:
+    """The slip is on the paper with the new code, the job is printed, and the code is forgotten."""
+    sample = shop.issue(5)
+    with desk.working() as worker:
+        done = redeem(desk.counter, sample, 2)
+        assert desk.until(done.serial, "printed", "unknown", "failed") == "printed"
+        assert worker.status == "ready"
+    paper = desk.printer.paper_text()
+    assert done.serial in paper and sample.code(1) in paper and "离线 最多剩余" in paper
+    assert sample.code() not in paper and sample.last4 not in paper.replace(sample.code(1), "")
+    assert job_of(desk.counter, done.serial).code is None
+    assert desk.counter.history(1)[0].slip == "printed"
+
+
+def test_a_redemption_and_its_reversal_come_out_in_order(shop: Shop, desk: Desk) -> None:
+    """A slip that waits while its redemption is undone is printed before the reversal's."""
+    sample = shop.issue(5)
+    done = redeem(desk.counter, sample, 2)
+    undone = reverse(desk.counter, done.serial)
+    with desk.working():
+        desk.until(undone.serial, "printed")
+    paper = desk.printer.paper_text()
+    assert paper.index("REDEMPTION") < paper.index("REVERSAL")
+    assert paper.count(sample.code(1)) == 1
+
+
+def test_a_reprint_is_marked_on_paper(shop: Shop, desk: Desk) -> None:
+    """AX-19: the copy says 补打 REPRINT and no longer shows the new code."""
+    sample = shop.issue(5)
+    with desk.working():
+        done = redeem(desk.counter, sample, 2)
+        desk.until(done.serial, "printed")
+        desk.counter.reprint(done.serial, clerk="li")
+        desk.when(lambda: str(job_of(desk.counter, done.serial).copy), "2")
+        desk.until(done.serial, "printed")
+    first, copy = desk.printer.paper_text().split("补打 REPRINT #2")
+    assert sample.code(1) in first and sample.code(1) not in copy
+
+
+def test_decision_10_the_owner_s_policy_is_on_the_slip(shop: Shop, desk: Desk) -> None:
+    """Decision 10: with `receipt.successor = never` no code is printed, and the merchant's own
+    line is; both come with the policy of the feed, while the terminal runs."""
+    sample = shop.issue(5)
+    with desk.working():
+        policy = Policy(version=2, receipt=Receipt(successor="never"), slip_text="Open till six")
+        desk.counter.exclusive(lambda parts: setattr(parts, "policy", policy))
+        done = redeem(desk.counter, sample, 2)
+        desk.until(done.serial, "printed")
+    paper = desk.printer.paper_text()
+    assert sample.code(1) not in paper and "Open till six" in paper
+    assert "新券码已发送至顾客手机" in paper.replace("\n", "")
+
+
+def test_a_backlog_is_not_spat_out(shop: Shop, desk: Desk) -> None:
+    """After an outage old slips stay in the history, their codes are forgotten, and one notice
+    says how many; a young one is printed."""
+    old = [redeem(desk.counter, shop.issue(3)) for _ in range(3)]
+    shop.clock.pass_ms(15 * MINUTE_MS + 1)
+    young = redeem(desk.counter, shop.issue(3))
+    with desk.working():
+        desk.until(young.serial, "printed")
+    for done in old:
+        job = job_of(desk.counter, done.serial)
+        assert (job.state, job.code) == ("abandoned", None)
+        assert done.serial not in desk.printer.paper_text()
+    (notice,) = desk.counter.status().notices
+    assert (notice.kind, notice.detail) == ("print_backlog", {"count": 3})
+    assert desk.counter.reprint(old[0].serial, clerk="li")
+
+
+def test_a_printer_that_dies_half_way_leaves_a_question(shop: Shop, desk: Desk) -> None:
+    """Power off in the middle: the fate is unknown, journalled, and asked of the clerk."""
+    sample = shop.issue(5)
+    desk.printer.pull(power_off_at=300)
+    with desk.working():
+        done = redeem(desk.counter, sample, 2)
+        desk.when(
+            lambda: (
+                str(desk.printer.machine.counters.power_cycles)
+                + job_of(desk.counter, done.serial).state
+            ),
+            *(f"{n}{state}" for n in (0, 1) for state in ("printing", "unknown")),
+        )
+    assert job_of(desk.counter, done.serial).state == "unknown"
+    entry = all_entries(desk.counter)[-1]
+    assert (entry.kind, entry.data) == ("printed_unknown", {"serial": done.serial, "copy": 1})
+    (notice,) = desk.counter.status().notices
+    assert (notice.kind, notice.serial) == ("slip_unknown", done.serial)
+    assert job_of(desk.counter, done.serial).code == sample.code(1), "still needed for the copy"
+    state = desk.counter.parts.witness.compare(desk.counter.parts.journal).state
+    assert state == "agrees"
+
+
+def test_printing_is_durable_before_the_first_byte(shop: Shop, desk: Desk) -> None:
+    """When the state cannot be recorded nothing goes to paper: the job fails and keeps its code."""
+    sample = shop.issue(5)
+    done = redeem(desk.counter, sample, 2)
+    desk.counter.parts.journal.connection.execute(
+        "CREATE TEMP TRIGGER stop BEFORE UPDATE ON print_job WHEN NEW.state = 'printing'"
+        " BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    with desk.working():
+        assert desk.until(done.serial, "failed", "printed") == "failed"
+    assert done.serial not in desk.printer.paper_text()
+    assert job_of(desk.counter, done.serial).code == sample.code(1)
+
+
+def test_without_paper_the_job_waits(shop: Shop, desk: Desk) -> None:
+    """A slip waits for paper and is printed once when it is there."""
+    desk.printer.pull(paper_out=True)
+    with desk.working() as worker:
+        done = redeem(desk.counter, shop.issue())
+        desk.when(lambda: str(worker.status), "paper_out")
+        assert job_of(desk.counter, done.serial).state in ("queued", "printing")
+        desk.printer.pull(paper_out=False)
+        desk.until(done.serial, "printed")
+    assert desk.printer.paper_text().count("REDEMPTION") == 1
+
+
+def test_many_slips_come_out_once_each_in_order(shop: Shop, desk: Desk) -> None:
+    """Ten redemptions in a row are ten slips in the order of the journal."""
+    with desk.working():
+        serials = [redeem(desk.counter, shop.issue()).serial for _ in range(10)]
+        desk.until(serials[-1], "printed")
+    paper = desk.printer.paper_text()
+    places = [paper.index(serial) for serial in serials]
+    assert places == sorted(places) and all(paper.count(serial) == 1 for serial in serials)
+    assert len(slip_jobs.in_state(desk.counter.parts.journal.connection, "printed")) == 10
