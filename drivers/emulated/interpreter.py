@@ -14,7 +14,6 @@ from collections.abc import Callable, Generator
 from drivers.emulated.code128 import decode_set_data
 from drivers.emulated.paper import Cell, CodeRow, CutRow, DotsRow, GapRow, Paper, Row, TextRow
 
-Bytes = Generator[None, int, int]
 Program = Generator[None, int, None]
 ESC, FS, GS, DLE, LF = 0x1B, 0x1C, 0x1D, 0x10, 0x0A
 _ALIGN = {0: "left", 1: "center", 2: "right", 48: "left", 49: "center", 50: "right"}
@@ -22,7 +21,7 @@ _COLUMN_DOTS = 12
 _ROW_DOTS = 24  # image rows that take the time of one line
 # Commands that only need their parameters eaten: how many bytes follow.
 _ESC_IGNORED = {0x20: 1, 0x21: 1, 0x33: 1, 0x32: 0, 0x4D: 1, 0x47: 1, 0x52: 1, 0x63: 2, 0x56: 1}
-_ESC_IGNORED |= {0x7B: 1, 0x72: 1, 0x3D: 1, 0x69: 0, 0x6D: 0}
+_ESC_IGNORED |= {0x74: 1, 0x7B: 1, 0x72: 1, 0x3D: 1, 0x69: 0, 0x6D: 0}
 _FS_IGNORED = {0x53: 2, 0x57: 1, 0x43: 1}
 _GS_IGNORED = {0x42: 1, 0x4C: 2, 0x57: 2, 0x50: 2, 0x66: 1, 0x62: 1}
 
@@ -70,10 +69,6 @@ class Interpreter:
                 self._flush()
             elif byte >= 0x20:
                 yield from self._char(byte)
-
-    def _take(self) -> Bytes:
-        byte = yield
-        return byte
 
     def _many(self, count: int) -> Generator[None, int, bytes]:
         data = bytearray()
@@ -129,7 +124,7 @@ class Interpreter:
             yield from self._esc_with_value(name)
 
     def _esc_with_value(self, name: int) -> Program:
-        if name not in (0x61, 0x45, 0x2D, 0x64, 0x74, 0x4A):
+        if name not in (0x61, 0x45, 0x2D, 0x64, 0x4A):
             self.unknown += 1
             return
         value = yield
@@ -141,7 +136,7 @@ class Interpreter:
             self._underline = bool(value & 3)
         elif name == 0x64:
             self._feed(value)
-        elif name == 0x4A:
+        else:
             self._feed_dots(value)
 
     def _position(self, dots: int, *, relative: bool) -> None:

@@ -101,5 +101,5 @@ class Paper:
                 return f"[{kind} {held.decode('utf-8', 'replace')}]"
             case DotsRow(width_bytes, rows):
                 return f"[image {width_bytes * 8}x{len(rows) // width_bytes}]"
-            case CutRow():
+            case _:
                 return CUT_TEXT

@@ -41,7 +41,8 @@ def _strip(row: Row, dots: int, font: str) -> Any:
             return _placed(_code_image(row), row.align, dots)
         case DotsRow(width_bytes, rows, align):
             return _placed(_bits(raster.Dots(width_bytes * 8, rows)), align, dots)
-        case CutRow():
+        case _:
+            assert isinstance(row, CutRow)
             return _cut_strip(dots)
 
 

@@ -99,8 +99,9 @@ def _pieces(block: object, profile: PrinterProfile) -> Iterator[_Piece]:
             yield _Piece(encode.feed(lines), lines)
         case Cut():
             yield _Piece(encode.cut(profile), profile.feed_lines)
-        case Image(width, rows):
-            yield from _bands(raster.Dots(width, rows), profile, "center")
+        case _:
+            assert isinstance(block, Image)
+            yield from _bands(raster.Dots(block.width, block.rows), profile, "center")
 
 
 def _line(text: str, style: _Style, profile: PrinterProfile) -> Iterator[_Piece]:
