@@ -276,6 +276,7 @@ _PREFLIGHT: Final = {
     "preflight.utf8": "The terminal is not in UTF-8; set LC_ALL=C.UTF-8 and start again.",
     "preflight.size": "The window has {columns} x {rows}; the kiosk needs {need}.",
     "preflight.cjk": "This terminal cannot show Chinese; English is used.",
+    "preflight.textual": "The screen needs {missing}, which is not installed; use --plain.",
     "preflight.stopped": "The screen failed {times} times. Nothing redeemed is lost. "
     "Use --plain and send the log to the maker.",
 }

@@ -275,6 +275,7 @@ _PREFLIGHT: Final = {
     "preflight.utf8": "终端不是 UTF-8，请设置 LC_ALL=C.UTF-8 后重新启动。",
     "preflight.size": "窗口是 {columns} x {rows}，核销屏需要 {need}。",
     "preflight.cjk": "此终端不能显示中文，改用英文。",
+    "preflight.textual": "核销屏需要 {missing}，但没有安装，请用 --plain。",
     "preflight.stopped": "屏幕失败了 {times} 次。已核销的都在。请用 --plain，并把日志发给开发者。",
 }
 

@@ -51,6 +51,7 @@ class ScanLike(Protocol):
     def text(self) -> str: ...
 
 
+Screen = Callable[[Session, bytes], Exception | None]
 Scans = Callable[[Callable[[ScanLike], None]], object]
 
 
@@ -96,20 +97,23 @@ def _run_screen(session: Session) -> int:
         session.setting = Setting(language, session.setting.zone, session.setting.samples)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    try:
+        from terminal.kiosk.app import run_screen
+    except ImportError as error:
+        _tell(say("preflight.textual", language, missing=error.name or "textual"))
+        return EXIT_MISCONFIGURED
     session.open()
     try:
-        return _keep_showing(session, finding.type_ahead)
+        return _keep_showing(session, run_screen, finding.type_ahead)
     finally:
         session.close()
 
 
-def _keep_showing(session: Session, type_ahead: bytes) -> int:
+def _keep_showing(session: Session, run_screen: Screen, type_ahead: bytes) -> int:
     """Start the screen again when it failed, unless it fails again and again."""
-    from terminal.kiosk.app import run_screen
-
     failures: deque[float] = deque(maxlen=FAILURES_MAX)
     while True:
-        failure = run_screen(session, type_ahead=type_ahead)
+        failure = run_screen(session, type_ahead)
         type_ahead = b""
         if failure is None:
             return EXIT_DONE

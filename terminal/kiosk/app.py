@@ -232,7 +232,7 @@ def _nothing() -> None:
     """A signal that must not end a till."""
 
 
-def run_screen(session: Session, *, type_ahead: bytes = b"") -> Exception | None:
+def run_screen(session: Session, type_ahead: bytes) -> Exception | None:
     """Show the kiosk until it is closed; answers the failure that ended it, if one did."""
     app = KioskApp(session, type_ahead=type_ahead)
     with suppress(KeyboardInterrupt):

@@ -19,6 +19,8 @@ FIELD_CELLS: Final = 34
 BIG_COLUMNS: Final = 100
 BIG_ROWS: Final = 20
 BIG_FROM_COLUMNS: Final = 60
+GAPS_WANTED: Final = 5
+"""Empty lines that a page wants, keys included; a field gives up its edges for them."""
 
 
 class Style(StrEnum):
@@ -53,8 +55,11 @@ def paint(page: Page, width: int, height: int) -> list[Line]:
     roomy = width >= BIG_COLUMNS and height >= BIG_ROWS
     said = [_one(line) for text in page.lines for line in wrap(text, inner)]
     top = [_headline(page, inner), _body(page, inner, 2 if roomy else 1)]
+    field = _field(page, inner)
+    if sum(map(len, top)) + len(said) + len(field) + GAPS_WANTED > height:
+        field = field[1:-1]
     # What is typed stands above its explanation; a code that is told stands below its sentence.
-    top += [said, _field(page, inner)] if page.word else [_field(page, inner), said]
+    top += [said, field] if page.word else [field, said]
     foot = [_keys(page, inner)] if page.keys else []
     sections = [section for section in top if section]
     room = height - len(foot)

@@ -124,14 +124,13 @@ def test_a_screen_that_fails_shows_and_logs_nothing_secret(
     session.close()
 
 
-def test_a_screen_that_keeps_failing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_screen_that_keeps_failing_is_given_up() -> None:
     """Three times in a minute: exit status 3; once or twice: it is started again."""
     session = session_on(with_samples())
     failures: list[Exception | None] = [ValueError(), ValueError(), None]
-    monkeypatch.setattr("terminal.kiosk.app.run_screen", lambda *_, **__: failures.pop(0))
-    assert kiosk._keep_showing(session, b"") == 0
+    assert kiosk._keep_showing(session, lambda *_: failures.pop(0), b"") == 0
     failures[:] = [ValueError(), ValueError(), ValueError()]
-    assert kiosk._keep_showing(session, b"") == 3
+    assert kiosk._keep_showing(session, lambda *_: failures.pop(0), b"") == 3
     session.close()
 
 

@@ -1,5 +1,6 @@
 """The words are complete, in both languages, and never show a gap or a secret."""
 
+import re
 import string
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -7,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from terminal import words
+from terminal.kiosk.actions import ACTIONS
 from terminal.kiosk.states import (
     UNDO_REASONS,
 )
@@ -156,3 +158,16 @@ def test_the_document_has_every_reason_in_both_languages() -> None:
 
 def _names(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_the_clerk_guide_has_every_key_and_every_picture() -> None:
+    """docs/clerk.md is read by a test: keys as in the actions, words as on the screen."""
+    text = (DOCS / "clerk.md").read_text("utf-8")
+    for action in ACTIONS:
+        for cap in action.caps.split():
+            assert text.count(f"`{cap}`") >= 2, cap
+    for language in LANGUAGES:
+        for key in ("word.ok", "word.no", "word.used", "word.fault", "word.unknown"):
+            assert words.say(key, language) in text
+    for name in re.findall(r"\((pictures/[^)]+)\)", text):
+        assert (DOCS / name).read_text("utf-8").startswith("<svg")
