@@ -166,6 +166,15 @@ def test_settings_in_examples_are_read(document: Path, tmp_path: Path) -> None:
         read(file)
 
 
+@pytest.mark.parametrize("folder", ["docs", "docs/decisions"])
+def test_every_document_can_be_found(folder: str) -> None:
+    """The README of a folder of documents links to each of them."""
+    index = ROOT / folder / "README.md"
+    linked = {one for one, _ in LINK.findall(index.read_text("utf-8"))}
+    there = {path.name for path in index.parent.glob("*.md")} - {"README.md"}
+    assert there - linked == set()
+
+
 def test_make_targets_are_real() -> None:
     """Every `make TARGET` in the documents is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
