@@ -160,8 +160,10 @@ def run(central: Central, *, limit: int = QUEUE_BATCH) -> int:
     Answers how many queue rows were dealt with; 0 means that nothing is waiting.
     """
     with central.read() as work:
-        vault = keys.load(work).vault
         queue = _next(work, limit)
+        if not queue:
+            return 0
+        vault = keys.load(work).vault
         vouchers = ledger.find_all(work, {voucher for voucher, _ in queue})
     rows = [
         seal(central, vouchers[voucher], generation, vault)
