@@ -6,13 +6,16 @@ the port for a moment, so it is run while nobody else holds it. It prints nothin
 knows the questions; a printer that does not may print a few characters, and the finding says so.
 """
 
+import contextlib
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from drivers import idcard
+from drivers.display import DisplayProfile, frame, opening
 from drivers.errors import Claimed, DriverError, Misconfigured, NotPermitted
 from drivers.escpos import encode, raster
 from drivers.escpos.profile import PrinterProfile
@@ -85,18 +88,60 @@ def probe_printer(port: str, profile: PrinterProfile, answer_s: float = ANSWER_S
     return [_heard_finding(facts), *judge(profile, facts), _font_finding(profile)]
 
 
+def probe_display(port: str, profile: DisplayProfile) -> Finding:
+    """Show a test frame: displays answer nothing, so a person has to look."""
+    link = Link(resolve(port), LineSettings(baud=profile.baud), on_bytes=_ignore, on_lost=_ignore)
+    test = opening(profile) + frame(profile, "hexiao 1234567890", "test / 核销测试")
+    try:
+        link.open()
+        taken = link.write(test, timeout_ms=WRITE_MS)
+    except DriverError as fault:
+        return Finding("display", Level.RED, str(fault), _port_advice(fault))
+    finally:
+        link.close()
+    if taken < len(test):
+        return Finding("display", Level.RED, "the display takes no bytes", "check its cable")
+    advice = "look at it: it shows two lines; if not, try another family or baud rate"
+    return Finding("display", Level.AMBER, "a test text was sent to the display", advice)
+
+
+def probe_card_reader(port: str, baud: int = 115_200, answer_s: float = ANSWER_S) -> Finding:
+    """Ask an ID-card reader how it is. No card is read."""
+    arrived: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    link = Link(resolve(port), LineSettings(baud=baud), on_bytes=arrived.put, on_lost=_ignore)
+    try:
+        link.open()
+        link.write(idcard.command(idcard.Command.STATUS), timeout_ms=WRITE_MS)
+        parser = idcard.SamParser()
+        replies = [reply for data in _within(arrived, answer_s) for reply in parser.feed(data, 0)]
+    except DriverError as fault:
+        return Finding("card reader", Level.RED, str(fault), _port_advice(fault))
+    finally:
+        link.close()
+    if not replies:
+        advice = "switch it on; check cable and baud rate"
+        return Finding("card reader", Level.RED, "the card reader answers nothing", advice)
+    if replies[0].status == idcard.OK:
+        return Finding("card reader", Level.GREEN, "the card reader is ready")
+    text = f"the card reader says {replies[0].status:02x}"
+    return Finding("card reader", Level.RED, text, "its security module is not working: return it")
+
+
+def _within(arrived: "queue.SimpleQueue[bytes]", answer_s: float) -> Iterator[bytes]:
+    """What arrives until the time is up."""
+    deadline = time.monotonic() + answer_s
+    while (left := deadline - time.monotonic()) > 0:
+        with contextlib.suppress(queue.Empty):
+            yield arrived.get(timeout=left)
+
+
 def _ask(link: Link, arrived: "queue.SimpleQueue[bytes]", answer_s: float) -> PrinterFacts:
     questions = b"".join(encode.ask_status(number) for number in (1, 2, 3, 4)) + encode.ASB_ON
     questions += b"".join(encode.ask_identity(number) for number in (66, 67, 69))
     questions += encode.ask_confirmation(_IDENTIFIER) + encode.BARRIER
     link.write(questions, timeout_ms=WRITE_MS)
-    parser, answers = ReplyParser(), []
-    deadline = time.monotonic() + answer_s
-    while (left := deadline - time.monotonic()) > 0:
-        try:
-            answers += parser.feed(arrived.get(timeout=left), 0)
-        except queue.Empty:
-            break
+    parser = ReplyParser()
+    answers = [answer for data in _within(arrived, answer_s) for answer in parser.feed(data, 0)]
     kinds = {type(answer) for answer in answers}
     return PrinterFacts(
         asb=AutoStatus in kinds,

@@ -5,6 +5,7 @@ and as a picture. Not responsible for: composing slips. The way is the real one:
 printer would get are interpreted, so that a preview cannot flatter.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from drivers.emulated.machine import Build, Machine
@@ -13,6 +14,7 @@ from drivers.emulated.picture import draw
 from drivers.escpos.layout import CONFIRM_BYTES, lay_out
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Slip
+from drivers.escpos.template import fill, read_template
 
 
 def preview_text(slip: Slip, profile: PrinterProfile) -> str:
@@ -23,6 +25,11 @@ def preview_text(slip: Slip, profile: PrinterProfile) -> str:
 def preview_png(slip: Slip, profile: PrinterProfile, path: Path) -> None:
     """The slip as a picture, one pixel for each dot."""
     draw(_printed(slip, profile), profile.font).save(path)
+
+
+def preview_template(text: str, values: Mapping[str, str], profile: PrinterProfile) -> str:
+    """An owner's template with sample values, as lines of text. Raises Misconfigured."""
+    return preview_text(fill(read_template(text, values.keys()), values), profile)
 
 
 def bytes_on_the_wire(slip: Slip, profile: PrinterProfile) -> int:

@@ -1,24 +1,33 @@
 """Findings for an installer: printer answers against the profile, ports, surroundings."""
 
+import os
+import termios
 from pathlib import Path
 
 import pytest
 
+from drivers.display import DisplayProfile
 from drivers.emulated.machine import ALL_ANSWERS, Build
 from drivers.emulated.printer import EmulatedPrinter
+from drivers.emulated.scanner import EmulatedScanner, Piece
 from drivers.errors import Claimed, Misconfigured, NotPermitted, Unplugged
 from drivers.escpos.profile import PrinterProfile
+from drivers.idcard import Command, command
 from drivers.link import LineSettings, Link
 from drivers.probe import (
     Finding,
     Level,
     _font_finding,
     _port_advice,
+    probe_card_reader,
+    probe_display,
     probe_port,
     probe_printer,
     probe_surroundings,
     scanner_mode,
 )
+from tests.drivers.test_idcard import frame
+from tests.drivers.waiting import until
 
 
 def levels(findings: list[Finding]) -> dict[str, Level]:
@@ -78,6 +87,40 @@ def test_ports() -> None:
     device.stop()
     faults = (NotPermitted("x"), Claimed("x"), Misconfigured("x"), Unplugged("x"))
     assert len({_port_advice(fault) for fault in faults}) == 4
+
+
+def test_a_display_is_shown_a_text() -> None:
+    """Only a person can say whether it shows it; a display that takes nothing is red."""
+    device = EmulatedScanner()
+    port = device.attach_pty()
+    found = probe_display(port, DisplayProfile())
+    assert found.level is Level.AMBER
+    until(lambda: b"hexiao 1234567890" in device.heard())
+    device.stop()
+    assert probe_display(port, DisplayProfile()).level is Level.RED
+    assert probe_display("loop://", DisplayProfile(family="text")).level is Level.AMBER
+
+
+@pytest.mark.parametrize(("status", "level"), [(0x90, Level.GREEN), (0x60, Level.RED)])
+def test_a_card_reader_is_asked_how_it_is(status: int, level: Level) -> None:
+    """Its own answer decides; silence is red."""
+    device = EmulatedScanner()
+    port = device.attach_pty()
+    device.send([Piece(frame(status), after_ms=60)])
+    assert probe_card_reader(port, answer_s=0.3).level is level
+    assert device.heard() == command(Command.STATUS)
+    assert probe_card_reader(port, answer_s=0.02).level is Level.RED
+    device.stop()
+    assert probe_card_reader(port).level is Level.RED
+
+
+def test_a_device_that_takes_nothing() -> None:
+    """A line that is stopped is not a display."""
+    device, host = os.openpty()
+    termios.tcflow(host, termios.TCOOFF)
+    assert probe_display(os.ttyname(host), DisplayProfile()).level is Level.RED
+    os.close(device)
+    os.close(host)
 
 
 def test_surroundings(tmp_path: Path) -> None:

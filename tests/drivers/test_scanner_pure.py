@@ -1,11 +1,10 @@
-"""AIM, GS1, SSI, host commands, mistakes, bursts, key codes, double reads: the pure parts."""
+"""AIM, GS1, SSI, host commands, mistakes, key codes, double reads: the pure parts."""
 
 import random
 
 import pytest
 
 from drivers.scanner import aim, gs1, ssi
-from drivers.scanner.burst import Key, WedgeSettings, is_scan, propose
 from drivers.scanner.commands import FAMILIES, Action, command
 from drivers.scanner.double_read import DoubleRead
 from drivers.scanner.framing import framer_for
@@ -173,35 +172,6 @@ def test_mistakes_have_names(text: str, symbology: str, mistake: Mistake | None)
 def test_a_link_gives_its_parameter_and_is_never_opened(text: str, value: str | None) -> None:
     """The first configured name that has a value."""
     assert link_parameter(text, ("code", "yph")) == value
-
-
-def typed(text: str, gap_ms: int) -> list[Key]:
-    return [Key(char, at * gap_ms) for at, char in enumerate(text)]
-
-
-def test_bursts() -> None:
-    """Fast and long is a scan, slow or short is typing, a prefix is certain."""
-    assert is_scan(typed("12345678901", 10)) and is_scan(typed("123456", 49))
-    assert not is_scan(typed("12345678901", 110)) and not is_scan(typed("12345", 1))
-    wanted = WedgeSettings(prefix="~")
-    assert is_scan(typed("~12", 500), wanted)
-    assert not is_scan(typed("~", 1), wanted) and not is_scan(typed("12345678901", 1), wanted)
-
-
-def test_calibration() -> None:
-    """Ten scans propose the gap; a prefix is found; a slow scanner gets advice."""
-    codes = [str(10**10 + number * 7_919_191_919 % 10**10) for number in range(10)]
-    fast = propose([typed(code, 30) for code in codes])
-    assert (fast.settings.gap_ms, fast.certain, fast.slowest_gap_ms) == (45, True, 30)
-    prefixed = propose([typed("~" + code, 80) for code in codes])
-    assert prefixed.certain and prefixed.settings.prefix == "~"
-    assert not propose([typed(code, 70) for code in codes]).certain
-    assert not propose([typed(codes[0], 5)]).certain and not propose([]).certain
-    assert (
-        propose([typed("12", 5), typed("34", 5), typed("", 5), typed("56", 1)]).settings.gap_ms
-        == 20
-    )
-    assert not propose([typed("~", 5)] * 4).certain
 
 
 def press(decoder: KeyDecoder, *codes: int) -> bytes:

@@ -3,9 +3,12 @@
 import pytest
 
 from drivers.errors import Misconfigured
+from drivers.escpos.preview import preview_template
+from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Columns, Cut, Line, Slip
 from drivers.escpos.template import fill, read_template
 
+NARROW = PrinterProfile(cut="partial")
 NAMES = {"shop", "left", "slip_text", "code"}
 TEXT = """
 [[block]]
@@ -78,3 +81,9 @@ def test_a_value_that_does_not_fit_is_told() -> None:
     template = read_template(TEXT, NAMES)
     with pytest.raises(Misconfigured, match="2,000"):
         fill(template, {"shop": "x" * 3_000})
+
+
+def test_a_template_is_previewed() -> None:
+    """On the emulated printer, with sample values."""
+    shown = preview_template(TEXT, {"shop": "店", "left": "", "slip_text": "", "code": ""}, NARROW)
+    assert shown.splitlines()[0].strip() == "欢迎 店" and "全部用完 All used" in shown
