@@ -9,10 +9,10 @@ is answered before the journal was opened again and read.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import apsw
@@ -21,6 +21,7 @@ from terminal import history, opening, slip_jobs
 from terminal import redeem as redeeming
 from terminal import reverse as reversing
 from terminal.errors import OutcomeUnknown, OutOfService, TerminalError
+from terminal.journal import Head
 from terminal.opening import Opened
 from terminal.outcomes import Notice, Place, Redeemed, Reversed, Status, TapeRow, View
 from terminal.parts import Parts
@@ -269,21 +270,26 @@ class ShopCounter:
                 with self._lock:
                     self._ensure_open()
                     found = self._repeated(request, held)
+                    if found is not None:
+                        self._bear_witness(self._parts.journal.head())
             except TerminalError as error:
                 raise OutcomeUnknown(f"{unknown}; {error}", request) from unknown
             if found is not None:
-                return found
+                self.on_entry()
+                return replace(found, repeated=False)
             raise OutOfService("the journal could not be written; nothing was booked") from unknown
 
     def _committed(self, work: Callable[[], T]) -> T:
         """One use case that may append: then the witness, then the followers."""
         with self._lock:
             self._ensure_open()
-            before = self._parts.journal.head()
-            result = work()
-            head = self._parts.journal.head()
+            with self._readable(OutOfService):
+                before = self._parts.journal.head()
+                result = work()
+            with self._readable(OutcomeUnknown):
+                head = self._parts.journal.head()
             if head != before:
-                self._bear_witness()
+                self._bear_witness(head)
         if head != before:
             self.on_entry()
         if self._parts.journal.log_is_long:
@@ -301,9 +307,20 @@ class ShopCounter:
             if self._parts.journal.log_is_long:
                 self._parts.journal.checkpoint()
 
-    def _bear_witness(self) -> None:
+    @contextmanager
+    def _readable(self, otherwise: type[TerminalError]) -> Iterator[None]:
+        """A journal that cannot be read is opened again before anything else is believed."""
         try:
-            self._parts.witness.write(self._parts.journal.head())
+            yield
+        except apsw.ConstraintError:
+            raise  # a statement that may not be: a bug, and no matter of the disk
+        except apsw.Error as error:
+            self._parts.journal.broken = True
+            raise otherwise(f"the journal cannot be read: {error}") from error
+
+    def _bear_witness(self, head: Head) -> None:
+        try:
+            self._parts.witness.write(head)
         except OSError as error:
             # The redemption stands; what is weaker now is the proof against a restored backup.
             # Where not even that can be noted, the redemption stands all the same.

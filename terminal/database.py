@@ -6,6 +6,8 @@ encrypted, in WAL mode and, for the journal, FULL and EXCLUSIVE; anything else r
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,21 +31,23 @@ def open_journal(path: Path, key: bytes) -> apsw.Connection:
     EXCLUSIVE needs no shared memory file, so the journal can be read on a full disk.
     """
     connection = _open(path, key, exclusive=True)
-    connection.pragma("synchronous", "FULL")
-    connection.pragma("wal_autocheckpoint", 0)
-    connection.pragma("secure_delete", 1)
-    _assert_modes(connection, path, synchronous=_SYNC_FULL, locking="exclusive")
+    with _closed_on_failure(connection, path):
+        connection.pragma("synchronous", "FULL")
+        connection.pragma("wal_autocheckpoint", 0)
+        connection.pragma("secure_delete", 1)
+        _assert_modes(connection, path, synchronous=_SYNC_FULL, locking="exclusive")
     return connection
 
 
 def open_replica(path: Path, key: bytes, *, writable: bool = False) -> apsw.Connection:
     """Open the disposable file: WAL, NORMAL. Raises OutOfService."""
     connection = _open(path, key, exclusive=False)
-    connection.pragma("synchronous", "NORMAL")
-    connection.set_busy_timeout(5_000)
-    _assert_modes(connection, path, synchronous=_SYNC_NORMAL, locking="normal")
-    if not writable:
-        connection.pragma("query_only", 1)
+    with _closed_on_failure(connection, path):
+        connection.pragma("synchronous", "NORMAL")
+        connection.set_busy_timeout(5_000)
+        _assert_modes(connection, path, synchronous=_SYNC_NORMAL, locking="normal")
+        if not writable:
+            connection.pragma("query_only", 1)
     return connection
 
 
@@ -67,6 +71,9 @@ def _open(path: Path, key: bytes, *, exclusive: bool) -> apsw.Connection:
         raise OutOfService(f"SQLite {apsw.sqlite_lib_version()} can damage a database: update it")
     try:
         connection = apsw.Connection(str(path))
+    except apsw.Error as error:
+        raise _cannot_be_opened(path, error) from error
+    with _closed_on_failure(connection, path):
         connection.pragma("cipher", _CIPHER)
         connection.pragma("key", f"raw:{key.hex()}")
         if exclusive:
@@ -74,15 +81,30 @@ def _open(path: Path, key: bytes, *, exclusive: bool) -> apsw.Connection:
         connection.pragma("journal_mode", "WAL")
         connection.pragma("temp_store", "MEMORY")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    except apsw.NotADBError as error:
-        raise OutOfService(
+        path.chmod(0o600)
+    return connection
+
+
+@contextmanager
+def _closed_on_failure(connection: apsw.Connection, path: Path) -> Iterator[None]:
+    """A handle that failed holds its lock, and with it the next attempt, until it is closed."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(apsw.Error):
+            connection.close()
+        if isinstance(error, apsw.Error):
+            raise _cannot_be_opened(path, error) from error
+        raise
+
+
+def _cannot_be_opened(path: Path, error: apsw.Error) -> OutOfService:
+    if isinstance(error, apsw.NotADBError):
+        return OutOfService(
             f"{path.name} does not open with this terminal's key: it is damaged, or the key is not"
             " its own. Run `hexiao doctor`"
-        ) from error
-    except apsw.Error as error:
-        raise OutOfService(f"{path.name} cannot be opened: {error}. Run `hexiao doctor`") from error
-    path.chmod(0o600)
-    return connection
+        )
+    return OutOfService(f"{path.name} cannot be opened: {error}. Run `hexiao doctor`")
 
 
 def _assert_modes(

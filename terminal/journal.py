@@ -78,9 +78,7 @@ class Journal:
         connection.set_wal_hook(self._committed_pages)
         version = connection.pragma("user_version")
         if version == 0:
-            with connection:
-                connection.execute(journal_schema.TABLES)
-                connection.pragma("user_version", journal_schema.VERSION)
+            self._create(connection)
         elif version != journal_schema.VERSION:
             connection.close()
             raise OutOfService(
@@ -88,16 +86,35 @@ class Journal:
             )
         return connection
 
+    def _create(self, connection: apsw.Connection) -> None:
+        try:
+            with connection:
+                connection.execute(journal_schema.TABLES)
+                connection.pragma("user_version", journal_schema.VERSION)
+        except apsw.Error as error:
+            with suppress(apsw.Error):
+                connection.close()
+            raise OutOfService(f"{self._path.name} cannot be made: {error}") from error
+
     def close(self) -> None:
-        """Close the file; what was committed is durable already."""
-        self._connection.close()
+        """Close the file; what was committed is durable already, so nothing can be lost here."""
+        with suppress(apsw.Error):
+            self._connection.close()
 
     def reopen(self) -> None:
-        """After a COMMIT raised: close, open again, and believe only what is there."""
+        """After a COMMIT raised: close, open again, and believe only what is there.
+
+        Raises OutOfService while that cannot be made durable.
+        """
         self._tail = None
         with suppress(apsw.Error):  # the old handle failed already; what counts is what is read
             self._connection.close()
         self._connection = self._open()
+        try:
+            # What is found may be in the system's memory only; it counts once it is flushed.
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+        except apsw.Error as error:
+            raise OutOfService(f"the journal cannot be written: {error}") from error
         self.broken = False
 
     def warm(self) -> None:
