@@ -124,6 +124,24 @@ def _installer(commands: Any) -> None:
     enrol.add_argument("url", metavar="URL")
     enrol.add_argument("pairing_code", metavar="CODE")
     _add(commands, "doctor", "what is well, what is not, and what to do")
+    printed = _add(commands, "print-test", "a slip with one of everything")
+    printed.add_argument(
+        "--preview", type=_picture, metavar="FILE.png", help="a picture instead (FILE.txt: text)"
+    )
+    scanned = _add(commands, "scan-test", "show what a scanner sends, and propose settings")
+    scanned.add_argument("--count", type=_positive, default=10, metavar="N", help="scans (10)")
+    emulate = commands.add_parser("emulate", help="devices made of software")
+    printer = _add(
+        emulate.add_subparsers(dest="device", metavar="DEVICE", required=True),
+        "printer",
+        "a printer on paper only; the first line is its port, lines that are typed pull its"
+        " levers: `paper out`, `paper loaded`, `cover open`, `not cover open`, `power off`, `ok`",
+    )
+    printer.add_argument(
+        "--tcp", type=_port, metavar="PORT", help="listen there, 0 for any; else a pty"
+    )
+    printer.add_argument("--png", type=_png, metavar="FILE.png", help="keep a picture there")
+    printer.add_argument("--columns", type=int, choices=(32, 42, 48), default=32)
     bench = _add(commands, "bench", "speed, as ratios to a bare limit of the same run")
     bench.add_argument("side", nargs="?", choices=("terminal", "central"), default="terminal")
     bench.add_argument("--rows", type=_count, default=100_000, metavar="N", help="vouchers held")
@@ -142,6 +160,30 @@ def _count_or_zero(text: str) -> int:
     if value < 0:
         raise ArgumentTypeError("must not be negative")
     return value
+
+
+def _positive(text: str) -> int:
+    value = _count(text)
+    if value < 1:
+        raise ArgumentTypeError("must be positive")
+    return value
+
+
+def _port(text: str) -> int:
+    value = _whole(text)
+    if not 0 <= value <= 65_535:
+        raise ArgumentTypeError("a port lies between 0 and 65535")
+    return value
+
+
+def _picture(text: str) -> str:
+    return text if text.endswith(".txt") else _png(text)
+
+
+def _png(text: str) -> str:
+    if not text.endswith(".png"):
+        raise ArgumentTypeError("the name must end with .png")
+    return text
 
 
 def _whole(text: str) -> int:

@@ -61,6 +61,8 @@ def execute_own(loaded: Loaded, args: Namespace, io: Io, ask: Callable[[], str])
             return demo(args, io, serve)
         case "verify-journal":
             return _verify_journal(args, io)
+        case "print-test" | "scan-test" | "emulate":
+            return _devices(loaded, args, io)
         case _:
             from terminal.bench import bench
 
@@ -74,6 +76,18 @@ def _verify_journal(args: Namespace, io: Io) -> int:
     return verify_file(
         args.file, args.key, as_json=args.json, out=io.out, err=io.err, anchors=anchors
     )
+
+
+def _devices(loaded: Loaded, args: Namespace, io: Io) -> int:
+    from terminal import commands_devices
+
+    if args.command == "print-test":
+        return commands_devices.print_test(loaded, args, io)
+    with commands_run.signalled() as ended:
+        typed = commands_devices.lines_of(0, ended)
+        if args.command == "scan-test":
+            return commands_devices.scan_test(loaded, args, io, typed, ended)
+        return commands_devices.emulate(args, io, ended, typed)
 
 
 def serve(station: Station) -> Handler:

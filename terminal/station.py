@@ -7,16 +7,12 @@ Invariant: the counter redeems whether or not any follower or device can be star
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from config import profiles
 from config.schema import Receipt
 from drivers import emulated
-from drivers.errors import DriverError
-from drivers.escpos.profile import read_printer_profile
-from drivers.scanner.profile import read_scanner_profile
 from drivers.scanner.scan import Scan
-from terminal import assembly, keys, startup
+from terminal import assembly, device_profiles, keys, startup
 from terminal.assembly import Options
 from terminal.counter import Lamps, ShopCounter
 from terminal.errors import Misconfigured
@@ -28,8 +24,6 @@ from vouchers.ids import uuid7
 
 if TYPE_CHECKING:
     from terminal.sync_worker import SyncWorker
-
-P = TypeVar("P")
 
 
 class Station:
@@ -70,7 +64,7 @@ class Station:
             return
         self._scanner = ScannerWorker(
             settings.port,
-            _profile(settings.profile, read_scanner_profile),
+            device_profiles.scanner_profile(settings.profile),
             deliver,
             statistics=self.place.data.root / "scanner.json",
             gs1_identifier=settings.gs1_identifier,
@@ -95,7 +89,7 @@ class Station:
         return PrintWorker(
             self.counter,
             settings.printer.port,
-            _profile(settings.printer.profile, read_printer_profile),
+            device_profiles.printer_profile(settings.printer.profile),
             style=style(settings.receipt),
             backlog_minutes=settings.receipt.backlog_minutes,
         )
@@ -146,10 +140,3 @@ def options(place: Place, ask: Callable[[], str] | None) -> Options:
 def style(receipt: Receipt) -> SlipStyle:
     """What the settings say about slips."""
     return SlipStyle(receipt.language, receipt.header, receipt.footer)
-
-
-def _profile(name: str, read: Callable[[str], P]) -> P:
-    try:
-        return read(profiles.profile_text(name))
-    except (LookupError, DriverError) as error:
-        raise Misconfigured(f"device profile {name!r}: {error}") from error

@@ -6,17 +6,12 @@ words. Invariant: nothing is changed, and nothing but a device's own port is ope
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import Final
 
-from config import profiles
 from drivers import emulated, probe
-from drivers.errors import DriverError
-from drivers.escpos.profile import read_printer_profile
-from drivers.scanner.profile import read_scanner_profile
-from terminal import keys
+from terminal import device_profiles, keys
 from terminal.doctor import flush
 from terminal.doctor.finding import Found, found, guarded
-from terminal.errors import Misconfigured
 from terminal.outcomes import Status
 from terminal.place import Place
 
@@ -27,7 +22,6 @@ FLUSH_US_MAX: Final = 50_000
 _MB: Final = 1024 * 1024
 _SPACE_MB_GOOD: Final = 256
 
-P = TypeVar("P")
 Check = Callable[[Place], Iterator[Found]]
 
 
@@ -120,7 +114,7 @@ def _printer(place: Place) -> Iterator[Found]:
     if not settings.port:
         yield found("printer", "none")
         return
-    profile = _profile(settings.profile, read_printer_profile)
+    profile = device_profiles.printer_profile(settings.profile)
     for one in probe.probe_printer(settings.port, profile):
         yield _of_probe("printer", one)
 
@@ -130,18 +124,11 @@ def _scanner(place: Place) -> Iterator[Found]:
     if not settings.port:
         yield found("scanner", "none")
         return
-    profile = _profile(settings.profile, read_scanner_profile)
+    profile = device_profiles.scanner_profile(settings.profile)
     yield _of_probe("scanner", probe.probe_port(settings.port, profile.line()))
     mode = probe.scanner_mode("serial")
     if mode.level is not probe.Level.GREEN:
         yield _of_probe("scanner", mode)
-
-
-def _profile(name: str, read: Callable[[str], P]) -> P:
-    try:
-        return read(profiles.profile_text(name))
-    except (LookupError, DriverError) as error:
-        raise Misconfigured(f"device profile {name!r}: {error}") from error
 
 
 def _of_probe(check: str, one: probe.Finding) -> Found:

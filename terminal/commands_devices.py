@@ -1,0 +1,287 @@
+"""`print-test`, `scan-test`, `emulate printer`: for installers and slip designers.
+
+Responsible for: trying the devices of the settings without a terminal, and showing what came of it.
+Not responsible for: the devices (`drivers`), the test slip (`sample_slip`) or what a scanner's
+bytes mean (`scan_trial`). Invariants: nothing is journalled; a port that somebody else holds is
+said, never shared; each command ends in order on a signal.
+"""
+
+import os
+import queue
+import select
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from config.loader import Loaded
+from drivers import emulated
+from drivers.emulated.machine import Build
+from drivers.emulated.run_printer import Where, emulate_printer
+from drivers.errors import DriverError
+from drivers.escpos import preview
+from drivers.escpos.engine import JobState
+from drivers.escpos.printer import NoJournal, Outlook, Printer
+from drivers.escpos.profile import PrinterProfile
+from drivers.escpos.slip import Slip
+from drivers.events import DeviceEvent, Presence
+from drivers.link import Link
+from drivers.ports import resolve
+from drivers.scanner.framing import framer_for
+from drivers.scanner.profile import ScannerProfile
+from terminal import device_profiles, sample_slip, scan_trial
+from terminal.desk import DONE, Io, fail
+from terminal.errors import Misconfigured, OutOfService
+from terminal.scan_trial import Advice, Reading, Trial
+from terminal.station import style
+from terminal.words import Language
+from terminal.words_devices import say
+
+PRINT_S: Final = 30.0
+_COLUMN_DOTS: Final = 12
+_POLL_S: Final = 0.05
+_REPLY_MS: Final = 200
+_ENDED: Final = frozenset(
+    {JobState.PRINTED, JobState.UNCONFIRMED, JobState.UNKNOWN, JobState.FAILED, JobState.ABANDONED}
+)
+
+Told = tuple[JobState, str] | DeviceEvent
+
+
+def print_test(loaded: Loaded, args: Namespace, io: Io) -> int:
+    """A slip with one of everything, on paper or as a picture (or text, for FILE.txt)."""
+    settings, language = loaded.settings, _language(loaded)
+    profile = device_profiles.printer_profile(settings.printer.profile)
+    slip = sample_slip.compose(style(settings.receipt), profile)
+    if args.preview:
+        return _preview(slip, profile, Path(args.preview), language, args, io)
+    if not settings.printer.port:
+        raise Misconfigured(say("print.no_port", language))
+    emulated.register()
+    return _print(slip, settings.printer.port, profile, language, args, io)
+
+
+def _preview(
+    slip: Slip, profile: PrinterProfile, path: Path, language: Language, args: Namespace, io: Io
+) -> int:
+    if path.suffix == ".txt":
+        path.write_text(preview.preview_text(slip, profile), encoding="utf-8")
+    else:
+        preview.preview_png(slip, profile, path)
+    count = preview.bytes_on_the_wire(slip, profile)
+    if args.json:
+        io.json({"ok": True, "file": str(path), "bytes": count})
+    else:
+        io.out(say("print.preview", language, file=path, bytes=count) + "\n")
+    return DONE
+
+
+def _print(
+    slip: Slip, port: str, profile: PrinterProfile, language: Language, args: Namespace, io: Io
+) -> int:
+    told: queue.SimpleQueue[Told] = queue.SimpleQueue()
+    outlook = Outlook(on_job=lambda _, state, detail: told.put((state, detail)), on_event=told.put)
+    printer = Printer(port, profile, journal=NoJournal(), outlook=outlook)
+    printer.submit("test", slip)
+    printer.start()
+    try:
+        state, message = _outcome(told, printer, language)
+    finally:
+        printer.stop()
+    if state not in (JobState.PRINTED, JobState.UNCONFIRMED):
+        return fail("out_of_service", message, io, as_json=args.json)
+    if args.json:
+        io.json({"ok": True, "state": str(state), "message": message})
+    else:
+        io.out(message + "\n")
+    return DONE
+
+
+def _outcome(
+    told: "queue.SimpleQueue[Told]", printer: Printer, language: Language
+) -> tuple[JobState | None, str]:
+    """What became of the slip, in time."""
+    ending = time.monotonic() + PRINT_S
+    while (left := ending - time.monotonic()) > 0:
+        try:
+            item = told.get(timeout=left)
+        except queue.Empty:
+            break
+        if isinstance(item, DeviceEvent):
+            if item.presence is not Presence.FOUND:
+                return None, say("print.port", language, detail=item.detail)
+        elif item[0] in _ENDED:
+            state, detail = item
+            known = state in (JobState.PRINTED, JobState.UNCONFIRMED)
+            phrase = f"print.{state}" if known else "print.failed"
+            return state, say(phrase, language, state=state, detail=detail)
+    return None, say("print.waiting", language, seconds=int(PRINT_S), status=printer.status)
+
+
+def scan_test(
+    loaded: Loaded,
+    args: Namespace,
+    io: Io,
+    typed: Iterable[str],
+    ended: threading.Event,
+) -> int:
+    """Read scans, show them, and propose settings. `typed` are lines of a keyboard scanner."""
+    settings, language = loaded.settings.scanner, _language(loaded)
+    chosen = device_profiles.scanner_profile(settings.profile)
+    if settings.port:
+        emulated.register()
+        source = _heard(resolve(settings.port), chosen, ended, language)
+    else:
+        io.err(say("scan.typed", language) + "\n")
+        source = (line.rstrip("\r\n").encode() + b"\r" for line in typed)
+    io.err(say("scan.ready", language, count=args.count) + "\n")
+    bursts: list[bytes] = []
+    for burst in source:
+        bursts.append(burst)
+        _show(scan_trial.read(burst, chosen), len(bursts), language, args, io)
+        if len(bursts) >= args.count or ended.is_set():
+            break
+    if not bursts:
+        return fail("out_of_service", say("scan.nothing", language), io, as_json=args.json)
+    advice = scan_trial.advise(bursts, device_profiles.scanner_profiles(), chosen)
+    return _propose(advice, len(bursts), chosen, language, args, io)
+
+
+def _heard(
+    port: str, profile: ScannerProfile, ended: threading.Event, language: Language
+) -> Iterator[bytes]:
+    """Bursts of a serial scanner. Raises OutOfService when the port cannot be used, or is lost."""
+    arrived: queue.SimpleQueue[bytes | str] = queue.SimpleQueue()
+    link = Link(port, profile.line(), on_bytes=arrived.put, on_lost=arrived.put)
+    trial, framer = Trial(), framer_for(profile)
+    try:
+        link.open()
+        while not ended.is_set():
+            try:
+                item = arrived.get(timeout=_POLL_S)
+            except queue.Empty:
+                item = b""
+            if isinstance(item, str):
+                raise OutOfService(say("scan.port", language, detail=item))
+            if item:
+                trial.feed(item, _now_ms())
+                framer.feed(item, _now_ms())
+                # A scanner that waits for an answer sends its scan again and again without one.
+                link.write(framer.replies(), timeout_ms=_REPLY_MS)
+            yield from trial.whole(_now_ms())
+    except DriverError as fault:
+        raise OutOfService(say("scan.port", language, detail=fault)) from fault
+    finally:
+        link.close()
+
+
+def _show(one: Reading, number: int, language: Language, args: Namespace, io: Io) -> None:
+    if args.json:
+        io.json(
+            {
+                "scan": number,
+                "text": one.text,
+                "end": one.end,
+                "aim": one.aim,
+                "symbology": one.symbology,
+                "charset": one.charset,
+                "mistake": one.mistake or None,
+                "test": one.test or None,
+            }
+        )
+        return
+    text = one.text if one.text.isprintable() else ascii(one.text)
+    lines = [
+        say(
+            "scan.one",
+            language,
+            number=number,
+            text=text,
+            symbology=one.symbology,
+            charset=one.charset,
+            end=one.end,
+        )
+    ]
+    lines += [say(f"scan.test_{one.test}", language)] if one.test else []
+    lines += [say("scan.mistake", language, mistake=one.mistake)] if one.mistake else []
+    io.out("\n".join(lines) + "\n")
+
+
+def _propose(
+    advice: Advice,
+    count: int,
+    chosen: ScannerProfile,
+    language: Language,
+    args: Namespace,
+    io: Io,
+) -> int:
+    keys = [] if advice.legible else ["advice.noise"]
+    keys += ["advice.end"] if advice.end == "none" else []
+    keys += ["advice.mixed"] if advice.end == "mixed" else []
+    keys += ["advice.aim"] if advice.aim and not chosen.aim else []
+    profile = advice.fits[0] if advice.fits and advice.legible else None
+    fits = "advice.fits" if profile == chosen.name else "advice.profile"
+    keys.append("advice.none" if profile is None else fits)
+    words = [say(key, language, profile=profile) for key in keys]
+    if profile is None:
+        return fail("out_of_service", "\n".join(words), io, as_json=args.json, scans=count)
+    if args.json:
+        io.json(
+            {"ok": True, "scans": count, "end": advice.end, "profile": profile, "advice": words}
+        )
+    else:
+        io.out("\n".join(words) + "\n")
+    return DONE
+
+
+def emulate(
+    args: Namespace, io: Io, ended: threading.Event, orders: Iterator[str] | None = None
+) -> int:
+    """A printer on paper only, for whoever develops slips, until a signal.
+
+    The first line is the port to use. Lines on standard input are what a person does to it.
+    """
+    build = Build(columns=args.columns, dots=args.columns * _COLUMN_DOTS)
+    png = None if args.png is None else Path(args.png)
+    show = _json_lines(io) if args.json else io.out
+    emulate_printer(build, Where(tcp_port=args.tcp), show=show, stop=ended, png=png, orders=orders)
+    return DONE
+
+
+def _json_lines(io: Io) -> Callable[[str], None]:
+    names = iter(["port"])
+
+    def show(text: str) -> None:
+        name = next(names, "paper")
+        io.json({name: text.removesuffix("\n") if name == "port" else text})
+
+    return show
+
+
+def lines_of(descriptor: int, ended: threading.Event) -> Iterator[str]:
+    """Lines of a descriptor until its end or a signal.
+
+    Not `sys.stdin`: its lock would be held by whoever waits for a line when the program ends.
+    """
+    rest = b""
+    while not ended.is_set():
+        # Windows cannot wait for a console this way; there a line more is read before the end.
+        if os.name != "nt" and not select.select([descriptor], [], [], _POLL_S)[0]:
+            continue
+        data = os.read(descriptor, 4_096)
+        if not data:
+            break
+        *whole, rest = (rest + data).split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def _language(loaded: Loaded) -> Language:
+    return Language(loaded.settings.kiosk.language)
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000

@@ -1,0 +1,99 @@
+"""What the installer's commands say, in both languages.
+
+Responsible for: the words of print-test, scan-test and emulate. Not responsible for: when they are
+said. Invariant: a phrase has the same fields in both languages.
+"""
+
+from typing import Final
+
+from terminal.words import Language
+
+PHRASES: Final[dict[str, tuple[str, str]]] = {
+    "print.no_port": (
+        "没有设置打印机（printer.port）；可用 --preview FILE.png 查看样张",
+        "no printer is set (printer.port); --preview FILE.png shows the slip without one",
+    ),
+    "print.printed": ("已打印，打印机已确认", "printed, and the printer confirmed it"),
+    "print.unconfirmed": (
+        "已发送，但这台打印机不会确认：请看纸上是否完整",
+        "sent, but this printer does not confirm: see whether the slip is whole",
+    ),
+    "print.failed": (
+        "没有打印成功（{state} {detail}）：运行 hexiao doctor 查看原因",
+        "not printed ({state} {detail}): `hexiao doctor` says what is wrong",
+    ),
+    "print.waiting": (
+        "{seconds} 秒内没有打印完（{status}）：检查打印机后再试",
+        "not printed within {seconds} s ({status}): see to the printer, then try again",
+    ),
+    "print.port": (
+        "打印机端口不能用：{detail}。若收银界面正在运行，请先停止它",
+        "the printer's port cannot be used: {detail}. If the kiosk is running, stop it first",
+    ),
+    "print.preview": ("样张已写入 {file}（{bytes} 字节）", "{file} shows the slip ({bytes} bytes)"),
+    "scan.ready": (
+        "请扫 {count} 个码（最好先扫测试小票上的二维码），Ctrl-C 结束",
+        "scan {count} codes, best the one on the test slip first; Ctrl-C ends",
+    ),
+    "scan.typed": (
+        "没有设置 scanner.port：按键盘式扫码枪测试",
+        "scanner.port is not set: a scanner that types like a keyboard is tried",
+    ),
+    "scan.port": (
+        "扫码枪端口不能用：{detail}。若收银界面正在运行，请先停止它",
+        "the scanner's port cannot be used: {detail}. If the kiosk is running, stop it first",
+    ),
+    "scan.one": (
+        "{number}. {text}（{symbology}，{charset}，结尾 {end}）",
+        "{number}. {text} ({symbology}, {charset}, ends with {end})",
+    ),
+    "scan.mistake": ("   看起来不是券码：{mistake}", "   this looks like no voucher: {mistake}"),
+    "scan.test_whole": ("   测试码完整无误", "   the test code arrived whole"),
+    "scan.test_case": (
+        "   测试码的大小写变了：关闭 Caps Lock 和扫码枪的大小写转换",
+        "   the test code changed its case: switch off caps lock and the scanner's conversion",
+    ),
+    "scan.test_layout": (
+        "   测试码的字符变了：把扫码枪的键盘国家设为 US，并关闭输入法",
+        "   the test code changed: set the scanner's keyboard country to US, and switch the input"
+        " method off",
+    ),
+    "scan.nothing": (
+        "没有收到任何数据：检查数据线、扫码枪模式和波特率",
+        "nothing arrived: check the cable, the scanner's mode and the baud rate",
+    ),
+    "advice.noise": (
+        "收到的是乱码：波特率或校验位不对，换一个 scanner.profile",
+        "what arrived is noise: baud rate or parity is wrong, try another scanner.profile",
+    ),
+    "advice.end": (
+        "扫码枪没有发送结束符：用说明书里的设置码打开“后缀 CR（回车）”",
+        "the scanner sends no end of scan: switch on the suffix CR with the code in its manual",
+    ),
+    "advice.mixed": (
+        "结束符不一致：用说明书里的设置码统一设为后缀 CR（回车）",
+        "scans do not all end alike: set the suffix CR with the code in its manual",
+    ),
+    "advice.aim": (
+        "扫码枪在码前加了 AIM 标识（如 ]Q1）：用说明书里的设置码关闭它",
+        "the scanner sends AIM identifiers (such as ]Q1): switch them off with the code in its"
+        " manual",
+    ),
+    "advice.fits": (
+        '现在的设置合适：profile = "{profile}"',
+        'the settings fit: profile = "{profile}"',
+    ),
+    "advice.profile": (
+        '请在 [scanner] 中设置 profile = "{profile}"',
+        'set profile = "{profile}" in [scanner]',
+    ),
+    "advice.none": (
+        "没有合适的配置；按上面的提示设置扫码枪后再试",
+        "no profile fits: set the scanner up as said above, then try again",
+    ),
+}
+
+
+def say(key: str, language: Language, **fields: object) -> str:
+    """A phrase. Raises KeyError for a key or field that does not exist."""
+    return PHRASES[key][0 if language is Language.ZH else 1].format(**fields)
