@@ -6,7 +6,7 @@ Invariant: as in `pages`; the help shows the keys that `actions` has, and nothin
 
 from terminal import words
 from terminal.kiosk.actions import ACTIONS
-from terminal.kiosk.pages import Mood, Page, Row, Setting
+from terminal.kiosk.pages import Mood, Page, Row, Sample, Setting
 from terminal.kiosk.states import (
     UNDO_REASONS,
     ConfirmUndo,
@@ -210,10 +210,16 @@ def _kind(about: Notice) -> str:
 
 
 def _sample_rows(setting: Setting) -> list[Row]:
+    """One of each kind first: whoever tries things out sees them all on the first page."""
     chinese = setting.language is Language.ZH
+    first: dict[str, Sample] = {}
+    for each in setting.samples:
+        first.setdefault(each.en, each)
+    kinds = list(first.values())
+    rest = [each for each in setting.samples if each not in kinds]
     return [
         Row((spaced(each.code), each.last4, safe_text(each.zh if chinese else each.en)))
-        for each in setting.samples
+        for each in (*kinds, *rest)
     ]
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from terminal.kiosk import app as screen
 from terminal.kiosk.app import KioskApp
+from terminal.kiosk.clock import now_ms
 from terminal.kiosk.events import HistoryRead, LookedUp, Scanned, Settled, StatusRead, Typed
 from terminal.kiosk.pages import Setting
 from terminal.kiosk.session import Session
@@ -67,7 +68,7 @@ def answer(session: Session, value: object) -> None:
     stage = session.shown.stage
     assert isinstance(stage, Looking | Committing), stage
     event = Settled if isinstance(stage, Committing) else LookedUp
-    session.feed(event(stage.ticket, value, 0))  # type: ignore[arg-type]
+    session.feed(event(stage.ticket, value, now_ms()))  # type: ignore[arg-type]
 
 
 def plain_fonts(svg: str) -> str:
@@ -76,6 +77,7 @@ def plain_fonts(svg: str) -> str:
     svg = re.sub(r"font-family: ?[^;]+;", f"font-family: {FONTS};", svg)
     # The exporter counts characters where it should count cells, which squeezes Chinese.
     svg = re.sub(r'textLength="([\d.]+)"([^>]*)>([^<]*)<', _measured, svg)
+    svg = re.sub(r"terminal-\d+", "kiosk", svg)
     return "\n".join(line.rstrip() for line in svg.splitlines() if line.strip()) + "\n"
 
 

@@ -218,6 +218,14 @@ def test_the_help_has_every_key_and_the_samples() -> None:
     assert len(help_pages(Setting(Language.EN, ZONE), 50)) == 1
 
 
+def test_one_sample_of_each_kind_comes_first() -> None:
+    """A demo has many vouchers of one kind; the first page shows every kind."""
+    kinds = ("one share", "one share", "expired", "one share", "refunded")
+    samples = tuple(Sample(f"{n}2100000022", "1234", kind, kind) for n, kind in enumerate(kinds))
+    (page, *_) = help_pages(Setting(Language.EN, ZONE, samples), 3)
+    assert [row.columns[2] for row in page.rows] == ["one share", "expired", "refunded"]
+
+
 def test_hostile_names_are_harmless() -> None:
     """Markup, escape codes, bidi marks and line breaks in names change nothing but the name."""
     evil = "[red]\x1b[2J[/x]\u202e evil\r\n" + "长" * 300
