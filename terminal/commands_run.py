@@ -59,21 +59,26 @@ def run(loaded: Loaded, args: Namespace, io: Io, serves: Serves) -> int:
 
 
 def kiosk(
-    loaded: Loaded, args: Namespace, serves: Serves, samples: Sequence[tuple[str, str, str]] = ()
+    loaded: Loaded,
+    args: Namespace,
+    serves: Serves,
+    samples: Sequence[tuple[str, str, str, str]] = (),
 ) -> int:
-    """The counter screen. `samples` are (code, last four, what it is) for the help."""
+    """The counter screen. `samples` are code, last four and what it is (zh, en), for the help."""
     with held_station(loaded, serves, wait_s=args.wait) as station:
         return show(station, plain=args.plain, samples=samples)
 
 
-def show(station: Station, *, plain: bool, samples: Sequence[tuple[str, str, str]] = ()) -> int:
+def show(
+    station: Station, *, plain: bool, samples: Sequence[tuple[str, str, str, str]] = ()
+) -> int:
     """Open the kiosk on a running station."""
     try:
         from terminal.kiosk import Sample, run_kiosk
         from terminal.words import Language
     except ImportError as error:
         raise Misconfigured(f"the kiosk needs Textual, which is not installed: {error}") from error
-    shown = tuple(Sample(code, last4, note) for code, last4, note in samples)
+    shown = tuple(Sample(*sample) for sample in samples)
 
     def scans(deliver: Callable[[Scan], None]) -> None:
         station.scan_into(deliver)

@@ -18,15 +18,16 @@ from typing import Any, Final
 
 from config.loader import load
 from drivers import emulated
-from terminal import commands_run
+from terminal import commands_run, words
 from terminal.commands_run import Serves
 from terminal.desk import DONE, Io
 from terminal.errors import OutOfService
 from terminal.place import Place
 from terminal.station import Station
+from vouchers.reasons import Reason, Refusal
 
 POSID: Final = "T1"
-_START_S: Final = 30.0
+_LANGUAGES: Final = (words.Language.ZH, words.Language.EN)
 _STOP_S: Final = 10.0
 
 _TERMINAL_TOML: Final = """\
@@ -102,12 +103,16 @@ def _for_people(said: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _samples(seeded: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _samples(seeded: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     by_shares = sorted(seeded["vouchers"], key=lambda sample: -int(sample["shares"]))
     for sample in by_shares:
-        yield sample["code"], sample["last4"], f"x{sample['shares']}"
+        shares = int(sample["shares"])
+        zh, en = (words.shares(shares, language) for language in _LANGUAGES)
+        yield sample["code"], sample["last4"], zh, en
     for sample in seeded["refused"]:
-        yield sample["code"], sample["last4"], sample["reason"]
+        refusal = Refusal(Reason(sample["reason"]))
+        zh, en = (words.title(refusal, language) for language in _LANGUAGES)
+        yield sample["code"], sample["last4"], zh, en
 
 
 def _first_sync(station: Station) -> None:
