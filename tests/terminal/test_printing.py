@@ -147,16 +147,12 @@ def test_a_backlog_is_not_spat_out(shop: Shop, desk: Desk) -> None:
 def test_a_printer_that_dies_half_way_leaves_a_question(shop: Shop, desk: Desk) -> None:
     """Power off in the middle: the fate is unknown, journalled, and asked of the clerk."""
     sample = shop.issue(5)
-    desk.printer.pull(power_off_at=300)
-    with desk.working():
+    with desk.working() as worker:
+        desk.printer.pull(paper_lines=4)
         done = redeem(desk.counter, sample, 2)
-        desk.when(
-            lambda: (
-                str(desk.printer.machine.counters.power_cycles)
-                + job_of(desk.counter, done.serial).state
-            ),
-            *(f"{n}{state}" for n in (0, 1) for state in ("printing", "unknown")),
-        )
+        desk.when(lambda: str(worker.status), "paper_out")
+        desk.until(done.serial, "printing")
+        desk.printer.power_off()
     assert job_of(desk.counter, done.serial).state == "unknown"
     entry = all_entries(desk.counter)[-1]
     assert (entry.kind, entry.data) == ("printed_unknown", {"serial": done.serial, "copy": 1})
