@@ -79,11 +79,20 @@ class Paper:
         self.columns = columns
         self.dots = dots
         self.rows: list[Row] = []
+        self._lines: list[str] = []
+        self._told_rows = 0
 
     def text(self) -> str:
         """Everything on the paper, one line of text for each printed line."""
-        lines = (self._told(row) for row in self.rows if not isinstance(row, GapRow))
-        return "".join(line + "\n" for line in lines)
+        return "".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """The same, line by line. Rows are told once: a roll may grow for days."""
+        for row in self.rows[self._told_rows :]:
+            if not isinstance(row, GapRow):
+                self._lines.append(self._told(row) + "\n")
+        self._told_rows = len(self.rows)
+        return self._lines
 
     def cuts(self) -> int:
         """How many times the paper was cut."""

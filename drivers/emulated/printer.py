@@ -18,6 +18,7 @@ from drivers.emulated.machine import ALL_ANSWERS, Build, Levers, Machine
 from drivers.emulated.picture import draw
 from drivers.emulated.station import Station, now_ms
 
+HEARD_BYTES_MAX = 1 << 20
 _LEVER_NAMES = {field.name for field in fields(Levers)}
 
 
@@ -27,7 +28,9 @@ class _PrinterDevice:
     def __init__(self, machine: Machine, paper: Path | None, png: Path | None) -> None:
         self.machine = machine
         self._paper, self._png = paper, png
-        self._shown_rows = self._drawn_rows = -1
+        self._shown_lines, self._drawn_rows = 0, -1
+        if paper is not None:
+            paper.write_bytes(b"")
 
     def room(self) -> int:
         """See `station.Device`."""
@@ -35,7 +38,9 @@ class _PrinterDevice:
 
     def receive(self, data: bytes, now_ms: float) -> None:
         """See `station.Device`."""
-        self.machine.count.heard += data
+        heard = self.machine.count.heard
+        heard += data
+        del heard[:-HEARD_BYTES_MAX]
         self.machine.receive(data, now_ms)
 
     def advance(self, now_ms: float) -> bytes:
@@ -54,9 +59,10 @@ class _PrinterDevice:
     def settled(self) -> None:
         """Write the files if the paper grew."""
         rows = len(self.machine.paper.rows)
-        if self._paper is not None and rows != self._shown_rows:
-            self._shown_rows = rows
-            _replace(self._paper, self.machine.paper.text().encode())
+        if self._paper is not None:
+            lines = self.machine.paper.lines()
+            _append(self._paper, lines[self._shown_lines :])
+            self._shown_lines = len(lines)
         idle = self.machine.next_ms() is None
         if self._png is not None and idle and rows not in (0, self._drawn_rows):
             self._drawn_rows = rows
@@ -155,9 +161,8 @@ def apply_order(machine: Machine, line: str) -> None:
             setattr(machine.levers, name, words == name)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write whole or not at all, so that a reader never sees half a slip."""
-    beside = path.with_name(path.name + ".new")
-    with contextlib.suppress(OSError):
-        beside.write_bytes(data)
-        beside.replace(path)
+def _append(path: Path, lines: list[str]) -> None:
+    """Whole lines in one write, so that a reader never sees half a line."""
+    if lines:
+        with contextlib.suppress(OSError), path.open("ab", buffering=0) as file:
+            file.write("".join(lines).encode())
