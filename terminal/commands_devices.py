@@ -13,6 +13,7 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -31,10 +32,12 @@ from drivers.link import Link
 from drivers.ports import resolve
 from drivers.scanner.framing import framer_for
 from drivers.scanner.profile import ScannerProfile
+from drivers.scanner.scan import Scan
 from terminal import device_profiles, sample_slip, scan_trial
 from terminal.desk import DONE, Io, fail
 from terminal.errors import Misconfigured, OutOfService
 from terminal.scan_trial import Advice, Reading, Trial
+from terminal.scanning import ScannerWorker
 from terminal.station import style
 from terminal.words import Language
 from terminal.words_devices import say
@@ -130,7 +133,9 @@ def scan_test(
     """Read scans, show them, and propose settings. `typed` are lines of a keyboard scanner."""
     settings, language = loaded.settings.scanner, _language(loaded)
     chosen = device_profiles.scanner_profile(settings.profile)
-    if settings.port:
+    if settings.port and chosen.kind == "evdev":
+        source = _grabbed(settings.port, chosen, ended)
+    elif settings.port:
         emulated.register()
         source = _heard(resolve(settings.port), chosen, ended, language)
     else:
@@ -147,6 +152,20 @@ def scan_test(
         return fail("out_of_service", say("scan.nothing", language), io, as_json=args.json)
     advice = scan_trial.advise(bursts, device_profiles.scanner_profiles(), chosen)
     return _propose(advice, len(bursts), chosen, language, args, io)
+
+
+def _grabbed(port: str, profile: ScannerProfile, ended: threading.Event) -> Iterator[bytes]:
+    """Scans of a keyboard scanner whose keys nobody else gets, each with the end it must have."""
+    arrived: queue.SimpleQueue[Scan] = queue.SimpleQueue()
+    scanner = ScannerWorker(port, profile, arrived.put)
+    scanner.start()
+    try:
+        while not ended.is_set():
+            with suppress(queue.Empty):
+                scan = arrived.get(timeout=_POLL_S)
+                yield scan.raw + (b"\r" if scan.complete else b"")
+    finally:
+        scanner.stop()
 
 
 def _heard(

@@ -362,6 +362,14 @@ PHRASES: Final[dict[str, Phrase]] = {
     "scanner.unused": Phrase(
         _G, "由收银界面打开时使用", "opened by the counter screen, which is not running"
     ),
+    "scanner.keyboard": Phrase(_G, "键盘式，{port} 可读", "a keyboard, {port} can be read"),
+    "scanner.denied": Phrase(
+        _R,
+        "键盘式，但本用户不能读 {port}",
+        "a keyboard, but this account may not read {port}",
+        "把本用户加入 input 组（usermod -aG input），然后重新登录",
+        "add this account to the group input (usermod -aG input), then log in again",
+    ),
     "printer.probed.red": Phrase(
         _R,
         "不可用（{text}）",

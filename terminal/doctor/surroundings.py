@@ -6,9 +6,11 @@ words. Invariant: nothing is changed, and nothing but a device's own port is ope
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 from drivers import emulated, probe
+from drivers.errors import DriverError
 from terminal import device_profiles, keys
 from terminal.doctor import flush
 from terminal.doctor.finding import Found, found, guarded
@@ -125,10 +127,27 @@ def _scanner(place: Place) -> Iterator[Found]:
         yield found("scanner", "none")
         return
     profile = device_profiles.scanner_profile(settings.profile)
+    if profile.kind == "evdev":
+        yield _keyboard(settings.port)
+        return
     yield _of_probe("scanner", probe.probe_port(settings.port, profile.line()))
     mode = probe.scanner_mode("serial")
     if mode.level is not probe.Level.GREEN:
         yield _of_probe("scanner", mode)
+
+
+def _keyboard(port: str) -> Found:
+    """A scanner that types, whose events are read so that nobody else gets its keys."""
+    # Linux only, so it is imported only where a profile asks for it.
+    from drivers.scanner.evdev_scanner import find
+
+    try:
+        path = Path(find(port))
+    except DriverError:
+        return found("scanner", "lost")
+    if not path.exists():
+        return found("scanner", "lost")
+    return found("scanner", "keyboard" if os.access(path, os.R_OK) else "denied", port=path)
 
 
 def _of_probe(check: str, one: probe.Finding) -> Found:

@@ -50,8 +50,6 @@ Answers = dict[str, list[dict[str, str]]]
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The measured seconds are not what is tested here."""
     monkeypatch.setattr(flush, "measure", lambda root: flush.Flush(400, 900, 10))
-    monkeypatch.setattr(contact, "ANSWER_S", 0.3)
-    monkeypatch.setattr(contact, "_MARGIN_S", 0.1)
 
 
 @pytest.fixture
@@ -309,6 +307,15 @@ def test_devices_are_opened_and_asked(shop: Shop, tmp_path: Path) -> None:
         bench.clear()
 
 
+@pytest.mark.parametrize(
+    ("port", "colour"), [("/dev/null", "green"), ("input:0000:0000", "red"), ("/dev/none", "red")]
+)
+def test_a_keyboard_scanner_is_looked_for(shop: Shop, port: str, colour: str) -> None:
+    """A grabbed keyboard is not opened as a serial port: it is there and may be read, or not."""
+    _, found = examine(place(shop, scanner=Scanner(port=port, profile="hid-evdev")))
+    assert level(found, "scanner") == colour
+
+
 def test_an_unknown_profile_is_red(shop: Shop) -> None:
     """A mistyped profile is named, with those that exist."""
     _, found = examine(place(shop, printer=Printer(port="/dev/null", profile="epsom")))
@@ -344,8 +351,10 @@ def test_central_refuses(shop: Shop) -> None:
     assert (one["level"], "revoked" in one["message"]) == ("red", True)
 
 
-def test_central_is_away(shop: Shop) -> None:
+def test_central_is_away(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody at the address, somebody who never answers: amber, and soon."""
+    monkeypatch.setattr(contact, "ANSWER_S", 0.3)
+    monkeypatch.setattr(contact, "_MARGIN_S", 0.1)
     with ScriptedServer() as server:
         nobody = server.url
     assert central(shop, nobody)["level"] == "amber"
