@@ -64,13 +64,17 @@ def demo(args: Namespace, io: Io, serves: Serves) -> int:
     """Start everything; show the kiosk, or say where everything is and wait for a signal."""
     demo_dir = _Directory(Path(args.dir).resolve())
     demo_dir.prepare(args.language)
-    seeded = demo_dir.seed()
+    seeded = None if demo_dir.enrolled() else demo_dir.seed()
     with demo_dir.central_process() as url:
         demo_dir.enrol(url)
         loaded = load(str(demo_dir.config))
         emulated.register()
         with commands_run.held_station(loaded, serves, wait_s=args.wait) as station:
-            _first_sync(station)
+            _sync(station)
+            if seeded is None:
+                # What was redeemed while central was away is known to it only now.
+                seeded = demo_dir.seed()
+                _sync(station)
             if args.headless:
                 return _headless(demo_dir, url, seeded, args, io)
             samples = [*_samples(seeded)]
@@ -115,8 +119,8 @@ def _samples(seeded: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         yield sample["code"], sample["last4"], zh, en
 
 
-def _first_sync(station: Station) -> None:
-    """Without a first look at central there is nothing to redeem."""
+def _sync(station: Station) -> None:
+    """Without a look at central there is nothing to redeem."""
     assert station.syncing is not None
     result = station.syncing.once()
     if result.replica_age_s is None:
@@ -158,11 +162,15 @@ class _Directory:
         assert isinstance(found, dict)
         return found
 
+    def enrolled(self) -> bool:
+        """Whether this demo ran before."""
+        return Place(load(str(self.config))).data.identity.exists()
+
     def enrol(self, url: str) -> None:
         """Pair the terminal, once."""
-        place = Place(load(str(self.config)))
-        if place.data.identity.exists():
+        if self.enrolled():
             return
+        place = Place(load(str(self.config)))
         from terminal.enrol import enrol
 
         made = json.loads(self._central("enrol-code", "--outlet", "1", "--posid", POSID, "--json"))
