@@ -69,6 +69,7 @@ class Journal:
         self._path, self._key = path, key
         self._merchant, self._posid, self._signer = merchant, posid, signer
         self._tail: tuple[Head, Totals] | None = None
+        self._facts: dict[str, str] | None = None
         self._connection = self._open()
         self.broken = False
 
@@ -106,7 +107,7 @@ class Journal:
 
         Raises OutOfService while that cannot be made durable.
         """
-        self._tail = None
+        self._tail = self._facts = None
         with suppress(apsw.Error):  # the old handle failed already; what counts is what is read
             self._connection.close()
         self._connection = self._open()
@@ -170,11 +171,11 @@ class Journal:
         try:
             self._connection.execute("COMMIT")
         except apsw.Error as error:
-            self.broken, self._tail = True, None
+            self.broken, self._tail, self._facts = True, None, None
             raise OutcomeUnknown(f"the journal's commit failed: {error}") from error
 
     def _rollback(self) -> None:
-        self._tail = None
+        self._tail = self._facts = None
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -341,12 +342,15 @@ class Journal:
         return sum(max(0, (last or 0) - (seq if at == epoch else 0)) for at, last in rows)
 
     def meta(self, key: str) -> str | None:
-        """A small durable fact."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
+        """A small durable fact; kept in memory, as nobody else can write to this file."""
+        if self._facts is None:
+            rows = self._connection.execute("SELECT key, value FROM meta")
+            self._facts = {str(name): str(value) for name, value in rows}
+        return self._facts.get(key)
 
     def set_meta(self, connection: apsw.Connection, key: str, value: str) -> None:
         """Set a small durable fact, inside an open transaction."""
+        self._facts = None
         connection.execute(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             (key, value),

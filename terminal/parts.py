@@ -131,10 +131,10 @@ class Parts:
         """This terminal's entries on a voucher that central's state does not include."""
         connection = self.journal.connection
         rows: list[Any] = connection.execute(
-            "SELECT epoch, seq, generation, shares, after FROM own_use WHERE voucher = ?"
-            " ORDER BY epoch, seq",
+            "SELECT epoch, seq, generation, shares, after FROM own_use WHERE voucher = ?",
             (voucher,),
         ).fetchall()
+        rows.sort()  # mostly there is none, and SQLite makes ready to sort all the same
         return [
             OwnUse(*use)
             for epoch, seq, *use in rows

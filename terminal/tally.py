@@ -38,12 +38,11 @@ class Tally:
             self._connection, self._after, self._counted = connection, after, after
             self._sum = Alone()
         rows = connection.execute(
-            "SELECT epoch, seq, home, amount_fen FROM lone_use WHERE (epoch, seq) > (?, ?)"
-            " ORDER BY epoch, seq",
+            "SELECT epoch, seq, home, amount_fen FROM lone_use WHERE (epoch, seq) > (?, ?)",
             self._counted,
         )
         for epoch, seq, home, amount_fen in rows:
-            self._counted = epoch, seq
+            self._counted = max(self._counted, (epoch, seq))
             self._sum = Alone(
                 self._sum.home + home,
                 self._sum.away + 1 - home,

@@ -163,3 +163,21 @@ def test_the_log_is_put_away_behind_the_counter(
     assert not journal.log_is_long
     assert shop.data.journal.stat().st_size > size
     close(counter)
+
+
+def test_a_durable_fact_is_what_was_committed(shop: Shop) -> None:
+    """Also after a transaction that was given up, and after opening again."""
+    counter = shop.open()
+    journal = counter.parts.journal
+    assert journal.meta("fact") is None
+    with journal.transaction() as connection:
+        journal.set_meta(connection, "fact", "1")
+        assert journal.meta("fact") == "1"
+    with pytest.raises(ValueError), journal.transaction() as connection:
+        journal.set_meta(connection, "fact", "2")
+        assert journal.meta("fact") == "2"
+        raise ValueError
+    assert journal.meta("fact") == "1"
+    journal.reopen()
+    assert journal.meta("fact") == "1"
+    close(counter)
