@@ -31,16 +31,23 @@ try:  # POSIX only; elsewhere every port uses pyserial's own methods
     import fcntl
     import termios
 
-    _FAULTS: tuple[type[Exception], ...] = (OSError, TypeError, ValueError, termios.error)
+    _FAULTS: tuple[type[Exception], ...] = (
+        OSError,
+        TypeError,
+        ValueError,
+        NotImplementedError,
+        termios.error,
+    )
 except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
     termios = None  # type: ignore[assignment]
-    _FAULTS = (OSError, TypeError, ValueError)
+    _FAULTS = (OSError, TypeError, ValueError, NotImplementedError)
 
 CHUNK_BYTES = 256  # small enough that a deadline is met at 9600 baud, large enough for a raster
 READ_BYTES = 4096
 POLL_S = 0.1  # how often a port without a descriptor looks whether it is being closed
 JOIN_S = 2.0
+_OWN_WRITE_TIMEOUT = "rfc2217://"  # refuses a write timeout and gives up after 5 s by itself
 _DESCRIPTOR_SCHEMES = frozenset({"", "socket", "emulated", "hwgrep"})
 
 
@@ -146,7 +153,8 @@ class Link:
         taken = 0
         while taken < len(data) and (remaining := deadline - time.monotonic()) > 0:
             chunk = data[taken : taken + CHUNK_BYTES]
-            self._serial.write_timeout = max(remaining, 0.01)
+            if not self.port.lower().startswith(_OWN_WRITE_TIMEOUT):
+                self._serial.write_timeout = max(remaining, 0.01)
             try:
                 self._serial.write(chunk)
             except serial.SerialTimeoutException:

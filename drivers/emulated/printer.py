@@ -145,20 +145,35 @@ def build_from(options: Mapping[str, str]) -> Build:
 
 
 def apply_order(machine: Machine, line: str) -> None:
-    """Pull a lever by words; words that name nothing are ignored."""
-    words = line.strip().lower().replace(" ", "_")
-    if words == "paper_loaded":
-        machine.load_paper()
-    elif words == "power_off":
-        machine.power_off()
-    elif words == "power_on":
-        machine.power_on(now_ms())
-    elif words == "ok":
-        machine.levers = Levers()
-    elif words.removeprefix("not_") in _LEVER_NAMES:
-        name = words.removeprefix("not_")
-        if isinstance(getattr(machine.levers, name), bool):
-            setattr(machine.levers, name, words == name)
+    """Pull a lever by words; words that name nothing are ignored.
+
+    Switches by name, with `not` in front to end them; `paper ends 5` and `late 900` take a number.
+    """
+    words = line.lower().split()
+    number = int(words.pop()) if words and words[-1].isascii() and words[-1].isdigit() else None
+    match ("_".join(words), number):
+        case ("paper_loaded", None):
+            machine.load_paper()
+        case ("power_off", None):
+            machine.power_off()
+        case ("power_on", None):
+            machine.power_on(now_ms())
+        case ("ok", None):
+            machine.levers = Levers()
+        case ("paper_ends", int(lines)):
+            machine.levers.paper_lines = lines
+        case ("late", int(late)):
+            machine.levers.late_ms = late
+        case (name, None):
+            _switch(machine.levers, name)
+        case _:
+            pass
+
+
+def _switch(levers: Levers, words: str) -> None:
+    name = words.removeprefix("not_")
+    if isinstance(getattr(levers, name, None), bool):
+        setattr(levers, name, words == name)
 
 
 def _append(path: Path, lines: list[str]) -> None:

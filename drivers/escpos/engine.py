@@ -356,8 +356,9 @@ class Engine:
         return condition.word()
 
     def _drop_queued(self, job_id: str, state: JobState, detail: str) -> None:
-        if job_id in self.backlog():
-            self._queue = deque(job for job in self._queue if job.job_id != job_id)
+        kept = deque(job for job in self._queue if job.job_id != job_id)
+        if len(kept) < len(self._queue):
+            self._queue = kept
             self._report(job_id, state, detail)
 
     def _report(self, job_id: str, state: JobState, detail: str = "") -> None:

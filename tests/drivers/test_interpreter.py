@@ -5,7 +5,7 @@ import serial
 
 from drivers.emulated import register
 from drivers.emulated.code128 import decode_set_data, modules
-from drivers.emulated.machine import Build, Machine
+from drivers.emulated.machine import Build, Levers, Machine
 from drivers.emulated.paper import CodeRow, DotsRow, TextRow
 from drivers.emulated.picture import draw
 from drivers.emulated.printer import EmulatedPrinter, apply_order
@@ -145,9 +145,14 @@ def test_orders(order: str, lever: str) -> None:
     assert getattr(machine.levers, lever) is True
     apply_order(machine, "not " + order)
     assert getattr(machine.levers, lever) is False
-    for text in ("late ms", "dance", "paper loaded", "power off", "power on", "ok"):
+    for text in ("late ms", "dance", "dance 5", "", "paper loaded", "power off", "power on"):
         apply_order(machine, text)
-    assert machine.powered
+    assert machine.powered and machine.levers == Levers()
+    apply_order(machine, "paper ends 5")
+    apply_order(machine, "late 900")
+    assert (machine.levers.paper_lines, machine.levers.late_ms) == (5, 900)
+    apply_order(machine, "ok")
+    assert machine.levers == Levers()
 
 
 def test_emulated_ports_are_pyserial_ports() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import serial
+import serial.rfc2217
 
 from drivers.errors import Claimed, DriverError, Misconfigured, Stalled, Unplugged
 from drivers.link import LineSettings, Link
@@ -193,6 +195,57 @@ def test_a_port_without_descriptor() -> None:
     link.discard_output()
     link.close()
     assert not heard.lost
+
+
+class Box:
+    """A serial-to-network box that speaks RFC 2217, with pyserial's own server side."""
+
+    def __init__(self) -> None:
+        self.wire = serial.serial_for_url("loop://", timeout=0.02)
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.running = True
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self) -> None:
+        host = self.server.accept()[0]
+        host.settimeout(0.02)
+        manager = serial.rfc2217.PortManager(self.wire, Flushing(host))
+        while self.running:
+            try:
+                data = host.recv(4096)
+                self.wire.write(b"".join(manager.filter(data)))
+                self.running = self.running and data != b""
+            except TimeoutError:
+                pass
+            if back := self.wire.read(256):
+                host.sendall(b"".join(manager.escape(back)))
+        host.close()
+
+
+class Flushing:
+    """What PortManager writes its negotiation to."""
+
+    def __init__(self, host: socket.socket) -> None:
+        self.write = host.sendall
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:serial")
+def test_a_serial_to_network_box() -> None:
+    """rfc2217:// sets the line and carries every byte, 0xFF included."""
+    box = Box()
+    heard = Heard()
+    link = heard.link(f"rfc2217://127.0.0.1:{box.port}", LineSettings(baud=19_200))
+    link.open()
+    everything = bytes(range(256))
+    assert link.write(everything, timeout_ms=2_000) == 256
+    until(lambda: b"".join(heard.bytes) == everything)
+    assert box.wire.baudrate == 19_200
+    box.running = False
+    heard.lost.wait()
+    link.close()
+    box.thread.join(2)
 
 
 def test_a_write_timeout_without_descriptor_counts_as_taken() -> None:

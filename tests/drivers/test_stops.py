@@ -391,3 +391,13 @@ def test_junk_is_counted() -> None:
     one.machine.levers.noise = b"\xff\xfe\xfd"
     one.run(3_000)
     assert one.engine.junk == 3
+
+
+def test_giving_up_what_is_not_there_tells_nothing() -> None:
+    """A job that ended, or never was."""
+    one = rig()
+    one.plug()
+    one.engine.abandon("nobody", one.now)
+    one.engine.refuse("nobody", "journal")
+    one.run(100)
+    assert one.told == []
