@@ -8,8 +8,11 @@ from a backup, is never handed out for redeeming.
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
+
+import apsw
 
 from terminal import identity as identities
 from terminal import keys, startup
@@ -23,6 +26,7 @@ from terminal.parts import Online, Parts
 from terminal.replica import Replica
 from terminal.witness import Witness
 from vouchers import entries
+from vouchers.entries import EntryError
 from vouchers.policy import Policy
 
 VERSION: Final = "0.1.0"
@@ -50,6 +54,12 @@ def open_parts(
     try:
         opened = _Opened(key, identity, journal)
         return _assemble(data, options, opened, clock or SystemClock(), online)
+    except apsw.Error as error:
+        journal.close()
+        raise OutOfService(
+            f"the journal is damaged ({error}). Do not delete it: run `hexiao journal rescue"
+            " --out FILE` and send the file to head office"
+        ) from error
     except BaseException:
         journal.close()
         raise
@@ -132,8 +142,10 @@ def _policy(replica: Replica, identity: Identity) -> Policy:
 
 
 def _floor(journal: Journal) -> int:
-    head = journal.head()
-    last = entries.read_entry(journal.entry(head.epoch, head.seq).body).at if head.seq else 0
+    head, last = journal.head(), 0
+    # An entry that cannot be read is what the check at the start finds, and a rescue passes over.
+    with suppress(EntryError):
+        last = entries.read_entry(journal.entry(head.epoch, head.seq).body).at if head.seq else 0
     return max(last, int(journal.meta("floor") or 0))
 
 

@@ -168,9 +168,11 @@ class Replica:
         return 0 if text is None else times.parse_utc(text)
 
     def policy(self) -> Policy | None:
-        """The policy that central sent, None when the replica holds none."""
+        """The policy that central sent, None when the replica holds none that can be read."""
         text = self.meta("policy")
-        return None if text is None else msgspec.json.decode(text, type=Policy)
+        with suppress(msgspec.MsgspecError):
+            return None if text is None else msgspec.json.decode(text, type=Policy)
+        return None
 
     def version(self) -> str | None:
         """Which replica an entry was decided by: the cursor of the catalogue, for the entry."""

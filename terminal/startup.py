@@ -21,6 +21,9 @@ from terminal.parts import Parts
 from vouchers import entries, ids
 from vouchers.entries import Kind, Totals
 
+BOOTS: Final = "boots"
+"""Where the journal counts its starts; central is told the number (design, section 7, hello)."""
+
 _PAGE: Final = 1_000
 
 
@@ -71,12 +74,13 @@ def chain_fault(parts: Parts, *, everything: bool = False) -> str | None:
 
 
 def started(parts: Parts, version: str, *, clerk: str) -> None:
-    """Journal the start, and turn slips that a crash left half-printed into questions."""
+    """Journal and count the start; slips that a crash left half-printed become questions."""
     estimate = parts.clock.estimate()
     stamp = parts.stamp(estimate, clerk)
     half_printed = slip_jobs.in_state(parts.journal.connection, "printing")
     with parts.journal.transaction() as connection:
         parts.journal.append(connection, Kind.STARTED, {"version": version}, stamp)
+        parts.journal.set_meta(connection, BOOTS, str(int(parts.journal.meta(BOOTS) or 0) + 1))
         for job in half_printed:
             slip_jobs.set_state(connection, job.job, "unknown", estimate.now, "restart")
             data: dict[str, object] = {"serial": job.serial, "copy": job.copy}

@@ -26,6 +26,7 @@ from terminal import identity as identities
 from terminal.counter import ShopCounter
 from terminal.parts import FENCE, Claimed, FoundRow, Parts
 from terminal.replica_writer import ReplicaWriter
+from terminal.startup import BOOTS
 from vouchers import times
 from vouchers.ids import b64u, unb64u
 from vouchers.reasons import known_reason
@@ -268,7 +269,7 @@ class HolderOfTerminal:
     def hello(self, nonce: str) -> messages.HelloRequest:
         """Who is speaking, and where its journal ends."""
         head = self._counter.exclusive(lambda parts: parts.journal.head())
-        boot = self._counter.exclusive(lambda parts: int(parts.journal.meta("boots") or 0))
+        boot = self._counter.exclusive(lambda parts: int(parts.journal.meta(BOOTS) or 0))
         return messages.HelloRequest(
             boot=boot,
             instance=self._instance,

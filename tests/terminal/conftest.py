@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from terminal.counter import ShopCounter
+from tests.terminal.service import Central, serving
 from tests.terminal.shop import Shop, close
 
 
@@ -21,3 +22,10 @@ def counter(shop: Shop) -> Iterator[ShopCounter]:
     opened = shop.open(has_printer=True)
     yield opened
     close(opened)
+
+
+@pytest.fixture(scope="session")
+def central(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Central]:
+    """One central service for all tests that need one; each pairs terminals of its own."""
+    with serving(tmp_path_factory.mktemp("central")) as running:
+        yield running
