@@ -48,7 +48,7 @@ class Goal:
         return value >= self.bound if self.least else value <= self.bound
 
     def __str__(self) -> str:
-        return f"{'>=' if self.least else '<='} {self.bound:g} {self.unit}"
+        return f"{'>=' if self.least else '<='} {self.bound:,g} {self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
