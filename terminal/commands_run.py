@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from config.loader import Loaded
-from drivers.scanner.scan import Scan
 from terminal import assembly
 from terminal.control import ControlServer, Handler
 from terminal.datadir import hold
@@ -74,23 +73,18 @@ def show(
 ) -> int:
     """Open the kiosk on a running station."""
     try:
-        from terminal.kiosk import Sample, run_kiosk
+        from terminal.kiosk import Sample, Setting, run_kiosk
         from terminal.words import Language
     except ImportError as error:
         raise Misconfigured(f"the kiosk needs Textual, which is not installed: {error}") from error
-    shown = tuple(Sample(*sample) for sample in samples)
-
-    def scans(deliver: Callable[[Scan], None]) -> None:
-        station.scan_into(deliver)
-
-    return run_kiosk(
-        station.counter,
-        language=Language(station.place.loaded.settings.kiosk.language),
-        zone=station.counter.parts.identity.zone,
-        samples=shown,
-        scans=scans,
-        plain=plain,
+    kiosk = station.place.loaded.settings.kiosk
+    setting = Setting(
+        Language(kiosk.language),
+        station.counter.parts.identity.zone,
+        tuple(Sample(*sample) for sample in samples),
+        sound=kiosk.sound,
     )
+    return run_kiosk(station.counter, setting, scans=station.scan_into, plain=plain)
 
 
 @contextmanager

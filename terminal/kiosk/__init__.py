@@ -12,8 +12,8 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
-from datetime import tzinfo
+from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Final, Protocol
 
@@ -25,7 +25,7 @@ from terminal.kiosk.session import Session
 from terminal.outcomes import Counter
 from terminal.words import Language, say
 
-__all__ = ["Sample", "run_kiosk"]
+__all__ = ["Sample", "Setting", "run_kiosk"]
 
 EXIT_DONE: Final = 0
 EXIT_MISCONFIGURED: Final = 2
@@ -56,22 +56,16 @@ Scans = Callable[[Callable[[ScanLike], None]], object]
 
 
 def run_kiosk(
-    counter: Counter,
-    *,
-    language: Language,
-    zone: tzinfo,
-    samples: Sequence[Sample] = (),
-    scans: Scans | None = None,
-    plain: bool = False,
+    counter: Counter, setting: Setting, *, scans: Scans | None = None, plain: bool = False
 ) -> int:
     """Show the counter until the clerk closes it. Answers the exit status: 0, 2 or 3.
 
-    `zone` is the merchant's; `samples` are shown in the help; `scans` is called once with a
-    callback that takes scans from any thread. `plain` reads and writes lines instead of drawing.
+    `scans` is called once with a callback that takes scans from any thread. `plain` reads and
+    writes lines instead of drawing.
     """
     # Where nobody set up logging, a traceback must not land on the counter's screen.
     logging.getLogger(__name__).addHandler(logging.NullHandler())
-    session = Session(counter, Setting(Language(language), zone, tuple(samples)))
+    session = Session(counter, setting)
     if scans is not None:
         scans(lambda scan: session.deliver(Scanned(scan.text, now_ms())))
     return _run_plain(session) if plain else _run_screen(session)
@@ -94,7 +88,7 @@ def _run_screen(session: Session) -> int:
         _tell(say(finding.problem, language, **finding.fields))
         return EXIT_MISCONFIGURED
     if language is not session.setting.language:
-        session.setting = Setting(language, session.setting.zone, session.setting.samples)
+        session.setting = replace(session.setting, language=language)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:

@@ -56,11 +56,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Who reads the page: language, the merchant's time zone, the samples of a demo."""
+    """Who reads the page: language, merchant's time zone, samples of a demo, sound or none."""
 
     language: Language
     zone: tzinfo
     samples: tuple[Sample, ...] = ()
+    sound: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from terminal.kiosk import Sample, run_kiosk
+from terminal.kiosk import Sample, Setting, run_kiosk
 from terminal.words import Language
 from tests.kiosk.memory_counter import GOOD, LAST4, with_samples
 from tests.kiosk.scenery import SLIP_NOTICE, VERDICT_NOTICE
@@ -39,9 +39,7 @@ def main() -> int:
         counter.state = replace(counter.state, notices=(SLIP_NOTICE, VERDICT_NOTICE))
     return run_kiosk(
         counter,
-        language=Language(options.language),
-        zone=ZoneInfo("Asia/Shanghai"),
-        samples=SAMPLES,
+        Setting(Language(options.language), ZoneInfo("Asia/Shanghai"), SAMPLES),
         plain=options.plain,
     )
 

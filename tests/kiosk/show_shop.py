@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from terminal.kiosk import run_kiosk
+from terminal.kiosk import Setting, run_kiosk
 from terminal.words import Language
 from tests.terminal.shop import HERE, NOW, THERE, Sample, Shop, close
 from vouchers.times import DAY_MS
@@ -45,7 +45,7 @@ def main() -> int:
     issued = {name: [each.code(), each.last4] for name, each in issue(shop).items()}
     (root / "issued").write_text(json.dumps(issued), "utf-8")
     counter = shop.open(clerk="chen")
-    status = run_kiosk(counter, language=Language(sys.argv[2]), zone=ZoneInfo("Asia/Shanghai"))
+    status = run_kiosk(counter, Setting(Language(sys.argv[2]), ZoneInfo("Asia/Shanghai")))
     close(counter)
     return status
 
