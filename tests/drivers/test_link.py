@@ -26,9 +26,9 @@ class Pty:
         self.path = os.ttyname(self.host)
 
     def close(self) -> None:
-        for descriptor in (self.device, self.host):
+        descriptors, self.device = (self.device, self.host), -1
+        for descriptor in descriptors:
             os.close(descriptor)
-        self.device = -1
 
 
 @pytest.fixture
@@ -148,10 +148,12 @@ def test_unplugged_while_writing(pty: Pty) -> None:
     link = heard.link(pty.path)
     link.open()
     link.write(b"x" * 100_000, timeout_ms=50)
-    threading.Timer(0.05, pty.close).start()
+    puller = threading.Timer(0.05, pty.close)
+    puller.start()
     with pytest.raises(Unplugged):
         for _ in range(50):
             link.write(b"x" * 1_000, timeout_ms=100)
+    puller.join()
     link.close()
 
 
