@@ -63,7 +63,7 @@ def test_the_demo_redeems_a_sample(tmp_path: Path) -> None:
         pace(window, 0.2)
         redeem(window, code, last4, "2")
         window.until(lambda _: "T1_1_" in paper(folder), START_S)
-        window.until(lambda text: "unsent" not in text, START_S)
+        window.until("all sent", START_S)
         pace(window, 0.2)
         window.type("\x1b[21~").until("Close the kiosk?")
         pace(window, 0.4)
