@@ -6,6 +6,7 @@ signed server time, the time since boot and the journal's own last time (design,
 floor; the floor never goes back; a suspect clock is said, never guessed away.
 """
 
+import threading
 import time
 import uuid
 from dataclasses import dataclass
@@ -72,17 +73,23 @@ class Estimate:
 
 
 class EstimatedClock:
-    """Time from the best evidence at hand. Not thread-safe: the counter serialises calls."""
+    """Time from the best evidence at hand. Thread-safe on its own: a request to central is signed
+    with this time while the counter waits for its answer.
+    """
 
     def __init__(self, clock: Clock, *, floor_ms: int, anchor: Anchor | None) -> None:
         self._clock = clock
         self._floor, self._anchor = floor_ms, anchor
         self._started = clock.read()
         self._floor_at_start = floor_ms
+        self._lock = threading.Lock()
 
     def estimate(self) -> Estimate:
         """The time now."""
-        reading = self._clock.read()
+        with self._lock:
+            return self._estimate(self._clock.read())
+
+    def _estimate(self, reading: Reading) -> Estimate:
         anchor = self._anchor
         if anchor is not None and anchor.boot == reading.boot:
             now = anchor.server_ms + reading.mono_ms - anchor.mono_ms
@@ -100,12 +107,15 @@ class EstimatedClock:
 
     def journalled(self, at_ms: int) -> None:
         """An entry was committed at that time: the floor rises to it."""
-        self._floor = max(self._floor, at_ms)
+        with self._lock:
+            self._floor = max(self._floor, at_ms)
 
     def server_time(self, server_ms: int, reading: Reading) -> Anchor:
         """A signed server time arrived at `reading`; answers what to keep across restarts."""
-        self._anchor = Anchor(server_ms, reading.boot, reading.mono_ms)
-        return self._anchor
+        anchor = Anchor(server_ms, reading.boot, reading.mono_ms)
+        with self._lock:
+            self._anchor = anchor
+        return anchor
 
     def read(self) -> Reading:
         """A plain look at the machine's clocks."""

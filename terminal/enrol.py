@@ -8,6 +8,7 @@ keeps the journal and opens its next epoch; another terminal's data directory is
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -160,6 +161,7 @@ def _open_epoch(data: DataDir, ask: Callable[[], str] | None, *, again: bool) ->
             with parts.journal.transaction() as connection:
                 stamp = parts.stamp(estimate, parts.identity.posid)
                 parts.journal.append(connection, Kind.RECOVERED, data_of, stamp)
-        parts.witness.write(parts.journal.head())
+        with suppress(OSError):  # its medium may be missing; without a witness nothing is refused
+            parts.witness.write(parts.journal.head())
     finally:
         assembly.close(parts)

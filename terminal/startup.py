@@ -94,10 +94,9 @@ def _compare_witness(parts: Parts) -> Restored | None:
     finding = parts.witness.compare(parts.journal)
     if finding.state in ("agrees", "missing", "behind") or finding.witnessed is None:
         return None
-    head = parts.journal.head()
     seen = finding.witnessed
-    if finding.state == "ahead" and seen.epoch == head.epoch:
-        return Restored(seen.epoch, head.seq + 1, seen.seq)
+    if finding.state == "ahead" and seen.epoch in parts.journal.epochs():
+        return Restored(seen.epoch, parts.journal.head(seen.epoch).seq + 1, seen.seq)
     return Restored(seen.epoch, 1, seen.seq)
 
 

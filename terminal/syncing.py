@@ -45,7 +45,8 @@ def connect(counter: ShopCounter, *, insecure_http: bool) -> HttpCentral:
     keyid = signing.key_id(identity.posid, identity.epoch)
     terms = Terms(
         url=identity.url,
-        now_ms=lambda: counter.exclusive(lambda parts: parts.clock.estimate().now),
+        # Not under the counter's lock: whoever holds it may be waiting for this very request.
+        now_ms=lambda: counter.parts.clock.estimate().now,
         monotonic_ms=lambda: counter.parts.clock.read().mono_ms,
         nonce=fresh_nonce,
         insecure_http=insecure_http,

@@ -56,6 +56,8 @@ class Witness:
             return Finding("ahead", seen)
         if seen.epoch not in journal.epochs():
             return Finding("differs", seen)
+        if seen.seq > journal.head(seen.epoch).seq:
+            return Finding("ahead", seen)
         known = (
             journal.entry(seen.epoch, seen.seq).hash
             if seen.seq

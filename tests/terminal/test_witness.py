@@ -52,6 +52,7 @@ def test_its_states(tmp_path: Path, shop: Shop, counter: ShopCounter) -> None:
     for seen, wanted in (
         (Head(1, head.seq + 1, "0" * 64), "ahead"),
         (Head(2, 0, "0" * 64), "ahead"),
+        (Head(1, 99, head.hash), "ahead"),
         (Head(1, head.seq, "0" * 64), "differs"),
         (Head(1, 0, "0" * 64), "differs"),
         (Head(0, 5, head.hash), "differs"),
@@ -125,3 +126,15 @@ def test_a_witness_that_cannot_be_written_undoes_nothing(shop: Shop, counter: Sh
     redeem(counter, shop.issue())
     found = [notice for notice in counter.status().notices if notice.kind == "disk"]
     assert [notice.detail["what"] for notice in found] == ["witness"]
+
+
+def test_entries_missing_from_an_older_epoch_are_found(shop: Shop, counter: ShopCounter) -> None:
+    """A witness that knows more of an epoch that was closed since is ahead as well."""
+    journal = counter.parts.journal
+    redeem(counter, shop.issue())
+    journal.open_epoch(epoch=2, previous_head=journal.head().hash)
+    counter.parts.witness.write(Head(1, 5, "0" * 64))
+    assert state(counter) == "ahead"
+    close(counter)
+    with pytest.raises(OutOfService, match="entries 2 to 5 of epoch 1"):
+        shop.open()
