@@ -78,15 +78,19 @@ def _said(args: Namespace, reason: str, message: str, status: int) -> int:
 def _by_holder(loaded: Loaded, args: Namespace, argv: list[str]) -> int:
     data = Place(loaded).data
     asked = Asked(tuple(argv), tuple(_stdin_lines(args)))
-    deadline = time.monotonic() + args.wait
+    deadline = 0.0
+    holder: int | None = -1
     while True:
         status = control.ask(data, asked, _write_out, _write_err)
         if status is not None:
             return status
         try:
             return _alone(loaded, args, asked)
-        except HeldElsewhere:
-            # Whoever holds it may be about to serve the socket, or to let go.
+        except HeldElsewhere as error:
+            # Whoever holds it may be about to serve the socket, or to let go. Where it changes
+            # hands, the queue moves: the wait is for one holder, not for all before us.
+            if error.pid != holder:
+                deadline, holder = time.monotonic() + args.wait, error.pid
             if time.monotonic() >= deadline:
                 raise
             time.sleep(_RETRY_S)

@@ -133,7 +133,7 @@ class ControlServer:
         with link, contextlib.suppress(OSError):
             if not _same_user(link):
                 return
-            with link.makefile("r", encoding="utf-8") as lines:
+            with link.makefile("rb") as lines:
                 asked = _read(lines.readline(_REQUEST_BYTES_MAX))
             if asked is None:
                 return
@@ -150,9 +150,9 @@ def _writer(link: socket.socket, name: str) -> Write:
     return write
 
 
-def _read(text: str) -> Asked | None:
+def _read(line: bytes) -> Asked | None:
     try:
-        raw = json.loads(text)
+        raw = json.loads(line)
         argv, lines = _texts(raw["argv"]), _texts(raw["lines"])
     except (ValueError, KeyError, TypeError):
         return None

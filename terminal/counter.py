@@ -104,14 +104,14 @@ class ShopCounter:
 
     def look_up(self, credential: str, last4: str) -> View | Refusal:
         """Open what was presented (EV-041)."""
-        return self._committed(lambda: self._look_up(credential, last4))
-
-    def _look_up(self, credential: str, last4: str) -> View | Refusal:
-        found = redeeming.look_up(self._parts, credential, last4, clerk=self.clerk)
+        found = self._committed(lambda: self._look_up(credential, last4))
         if isinstance(found, Refusal):
             return found
-        opened, view = found
-        self._hold(opened, view)
+        view, held = found
+        with self._lock:
+            self._held[view.handle] = held
+            while len(self._held) > OPENED_MAX:
+                self._held.popitem(last=False)
         return view
 
     def redeem(
@@ -120,28 +120,30 @@ class ShopCounter:
         """Redeem shares of an opened voucher (EV-047); the same request gives the first result."""
         with self._lock:
             held = self._held.get(handle)
-            repeated = self._repeated(request, held)
+        repeated = self._committed(lambda: self._repeated(request, held))
         if repeated is not None:
             return repeated
         if held is None:
             raise OutOfService("this voucher is no longer open: scan it again")
-        claim = redeeming.ask_claim(self._parts, held.opened, shares)
-        order = Order(shares, clerk or self.clerk, request, slip and self._has_printer, claim)
-        return self._settled(lambda: self._redeem(held, order), request, held)
+        return self._confirmed(held, Order(shares, clerk or self.clerk, request, slip))
 
     def redeem_presented(
         self, credential: str, last4: str, shares: int, *, clerk: str, request: str, slip: bool
     ) -> Redeemed | Refusal:
-        """Look up and redeem in one go, for the command line; a repeated request books nothing."""
-        repeated = self._committed(
-            lambda: self._presented_again(credential, last4, clerk or self.clerk, request)
-        )
-        if repeated is not None:
-            return repeated
-        view = self.look_up(credential, last4)
-        if isinstance(view, Refusal):
-            return view
-        return self.redeem(view.handle, shares, clerk=clerk, request=request, slip=slip)
+        """Look up and redeem in one go, for the command line; a repeated request books nothing.
+
+        However many commands queue, none closes the voucher that a clerk has open.
+        """
+
+        def open_or_repeat() -> Redeemed | Refusal | tuple[View, _Held]:
+            again = self._presented_again(credential, last4, clerk or self.clerk, request)
+            return self._look_up(credential, last4) if again is None else again
+
+        found = self._committed(open_or_repeat)
+        if isinstance(found, Redeemed | Refusal):
+            return found
+        _, held = found
+        return self._confirmed(held, Order(shares, clerk or self.clerk, request, slip))
 
     def _presented_again(
         self, credential: str, last4: str, clerk: str, request: str
@@ -241,13 +243,21 @@ class ShopCounter:
         left = posture.limits.max_redemptions_home - posture.redemptions_home
         return max(0, left) if left <= _NEAR_LIMIT else None
 
-    def _hold(self, opened: Opened, view: View) -> None:
+    def _look_up(self, credential: str, last4: str) -> Refusal | tuple[View, _Held]:
+        found = redeeming.look_up(self._parts, credential, last4, clerk=self.clerk)
+        if isinstance(found, Refusal):
+            return found
+        opened, view = found
         successor = None
         if view.max_now > 0 and view.left > 1 and opened.evidence != "qr":
             successor = self._stretcher.submit(self._stretch, opened)
-        self._held[opened.handle] = _Held(opened, successor)
-        while len(self._held) > OPENED_MAX:
-            self._held.popitem(last=False)
+        return view, _Held(opened, successor)
+
+    def _confirmed(self, held: _Held, order: Order) -> Redeemed | Refusal:
+        """Ask central within its budget, outside the lock, then redeem."""
+        claim = redeeming.ask_claim(self._parts, held.opened, order.shares)
+        whole = replace(order, slip=order.slip and self._has_printer, claim=claim)
+        return self._settled(lambda: self._redeem(held, whole), order.request, held)
 
     def _stretch(self, opened: Opened) -> SealKey:
         code = redeeming.next_code(opened.record, opened.record.generation)

@@ -70,8 +70,10 @@ def _open(path: Path, key: bytes, *, exclusive: bool) -> apsw.Connection:
     if version < _SQLITE_FIXED:
         raise OutOfService(f"SQLite {apsw.sqlite_lib_version()} can damage a database: update it")
     try:
+        # Made here, because SQLite gives its log the mode of the file; its own would be readable.
+        path.touch(mode=0o600)
         connection = apsw.Connection(str(path))
-    except apsw.Error as error:
+    except (apsw.Error, OSError) as error:
         raise _cannot_be_opened(path, error) from error
     with _closed_on_failure(connection, path):
         connection.pragma("cipher", _CIPHER)
@@ -98,7 +100,7 @@ def _closed_on_failure(connection: apsw.Connection, path: Path) -> Iterator[None
         raise
 
 
-def _cannot_be_opened(path: Path, error: apsw.Error) -> OutOfService:
+def _cannot_be_opened(path: Path, error: apsw.Error | OSError) -> OutOfService:
     if isinstance(error, apsw.NotADBError):
         return OutOfService(
             f"{path.name} does not open with this terminal's key: it is damaged, or the key is not"
