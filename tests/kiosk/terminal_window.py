@@ -102,7 +102,7 @@ class Window:
             for y in range(self.screen.lines)
         )
 
-    def until(self, wanted: str | Callable[[str], bool], seconds: float = 15.0) -> str:
+    def until(self, wanted: str | Callable[[str], bool], seconds: float = 40.0) -> str:
         """Wait until the screen shows this; answers the screen."""
         test = wanted if callable(wanted) else (lambda text: wanted in text)
         end = monotonic() + seconds
