@@ -62,6 +62,19 @@ class Scanner(Section, frozen=True, kw_only=True):
     """The GS1 application identifier that carries the code, such as 21; empty: none."""
 
 
+class Display(Section, frozen=True, kw_only=True):
+    """A customer display of two lines. No personal data is ever shown there."""
+
+    port: Name = ""
+    """Path, COM name or URL; empty: none."""
+    family: Literal["cd5220", "escpos", "text"] = "cd5220"
+    """How it is spoken to; text is for Chinese LED panels that take plain lines."""
+    columns: Annotated[int, Meta(ge=8, le=80)] = 20
+    charset: Literal["ascii", "gb18030", "utf-8"] = "ascii"
+    """Other than ascii only for panels with a Chinese font; it then speaks Chinese."""
+    baud: Annotated[int, Meta(ge=300, le=921600)] = 9600
+
+
 class Receipt(Section, frozen=True, kw_only=True):
     """The slip."""
 
@@ -102,6 +115,7 @@ class Settings(Section, frozen=True, kw_only=True):
     central: Central = Central()
     printer: Printer = Printer()
     scanner: Scanner = Scanner()
+    display: Display = Display()
     receipt: Receipt = Receipt()
     keys: Keys = Keys()
     kiosk: Kiosk = Kiosk()

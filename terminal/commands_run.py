@@ -77,14 +77,23 @@ def show(
         from terminal.words import Language
     except ImportError as error:
         raise Misconfigured(f"the kiosk needs Textual, which is not installed: {error}") from error
-    kiosk = station.place.loaded.settings.kiosk
+    settings = station.place.loaded.settings
+    chinese = settings.display.charset != "ascii" and settings.kiosk.language == "zh"
     setting = Setting(
-        Language(kiosk.language),
+        Language(settings.kiosk.language),
         station.counter.parts.identity.zone,
         tuple(Sample(*sample) for sample in samples),
-        sound=kiosk.sound,
+        sound=settings.kiosk.sound,
+        customer_language=Language.ZH if chinese else Language.EN,
     )
-    return run_kiosk(station.counter, setting, scans=station.scan_into, plain=plain)
+    display = station.customer_display()
+    return run_kiosk(
+        station.counter,
+        setting,
+        scans=station.scan_into,
+        customer=None if display is None else display.show,
+        plain=plain,
+    )
 
 
 @contextmanager

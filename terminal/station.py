@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from config.schema import Receipt
 from drivers import emulated
+from drivers.display import Display, DisplayProfile
 from drivers.scanner.scan import Scan
 from terminal import assembly, device_profiles, keys, startup
 from terminal.assembly import Options
@@ -42,6 +43,7 @@ class Station:
         self.printing = self._make_printing()
         self.syncing = self._make_syncing(ask)
         self._scanner: ScannerWorker | None = None
+        self._display: Display | None = None
         self.counter.on_entry = self._entry_made
 
     def begin(self, version: str) -> None:
@@ -71,10 +73,29 @@ class Station:
         )
         self._scanner.start()
 
+    def customer_display(self) -> Display | None:
+        """Open the customer display, if one is set."""
+        settings = self.place.loaded.settings.display
+        if not settings.port:
+            return None
+        emulated.register()
+        profile = DisplayProfile(
+            name="settings",
+            family=settings.family,
+            columns=settings.columns,
+            charset=settings.charset,
+            baud=settings.baud,
+        )
+        self._display = Display(settings.port, profile, on_event=lambda _: None)
+        self._display.start()
+        return self._display
+
     def stop(self) -> None:
         """End followers and devices, then close the files."""
         if self._scanner is not None:
             self._scanner.stop()
+        if self._display is not None:
+            self._display.stop()
         if self.printing is not None:
             self.printing.stop()
         if self.syncing is not None:

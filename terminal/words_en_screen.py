@@ -281,6 +281,19 @@ _PREFLIGHT: Final = {
     "Use --plain and send the log to the maker.",
 }
 
+_CUSTOMER: Final = {
+    "customer.ready": "Welcome",
+    "customer.last4": "Last 4 digits of",
+    "customer.last4.mobile": "your mobile, please",
+    "customer.moment": "One moment, please",
+    "customer.voucher": "Your voucher",
+    "customer.asking": "Redeem {shares} of {left}?",
+    "customer.done": "Redeemed: {shares}",
+    "customer.left": "Left: {left}",
+    "customer.undone": "Undone: {shares}",
+    "customer.refused": "Not accepted",
+}
+
 PHRASES: Final = {
     **_STAGES,
     **_FACTS,
@@ -290,4 +303,5 @@ PHRASES: Final = {
     **_FLASHES,
     **_PLAIN,
     **_PREFLIGHT,
+    **_CUSTOMER,
 }

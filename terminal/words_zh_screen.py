@@ -279,6 +279,19 @@ _PREFLIGHT: Final = {
     "preflight.stopped": "屏幕失败了 {times} 次。已核销的都在。请用 --plain，并把日志发给开发者。",
 }
 
+_CUSTOMER: Final = {
+    "customer.ready": "欢迎光临",
+    "customer.last4": "请说出收券手机",
+    "customer.last4.mobile": "的后四位",
+    "customer.moment": "请稍候",
+    "customer.voucher": "您的券",
+    "customer.asking": "核销{shares}份 共{left}份",
+    "customer.done": "已核销 {shares} 份",
+    "customer.left": "剩余 {left} 份",
+    "customer.undone": "已撤销 {shares} 份",
+    "customer.refused": "未能核销",
+}
+
 PHRASES: Final = {
     **_STAGES,
     **_FACTS,
@@ -288,4 +301,5 @@ PHRASES: Final = {
     **_FLASHES,
     **_PLAIN,
     **_PREFLIGHT,
+    **_CUSTOMER,
 }

@@ -56,16 +56,22 @@ Scans = Callable[[Callable[[ScanLike], None]], object]
 
 
 def run_kiosk(
-    counter: Counter, setting: Setting, *, scans: Scans | None = None, plain: bool = False
+    counter: Counter,
+    setting: Setting,
+    *,
+    scans: Scans | None = None,
+    customer: Callable[[str, str], None] | None = None,
+    plain: bool = False,
 ) -> int:
     """Show the counter until the clerk closes it. Answers the exit status: 0, 2 or 3.
 
-    `scans` is called once with a callback that takes scans from any thread. `plain` reads and
-    writes lines instead of drawing.
+    `scans` is called once with a callback that takes scans from any thread. `customer` shows two
+    lines to the customer. `plain` reads and writes lines instead of drawing.
     """
     # Where nobody set up logging, a traceback must not land on the counter's screen.
     logging.getLogger(__name__).addHandler(logging.NullHandler())
     session = Session(counter, setting)
+    session.show_customer = customer
     if scans is not None:
         scans(lambda scan: session.deliver(Scanned(scan.text, now_ms())))
     return _run_plain(session) if plain else _run_screen(session)

@@ -62,6 +62,8 @@ class Setting:
     zone: tzinfo
     samples: tuple[Sample, ...] = ()
     sound: bool = True
+    customer_language: Language = Language.EN
+    """That of the customer display: Chinese only where its panel has the characters."""
 
 
 @dataclass(frozen=True, slots=True)

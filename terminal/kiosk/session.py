@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import count
 
 from terminal.kiosk.clock import now_ms
+from terminal.kiosk.customer import Lines, customer_lines
 from terminal.kiosk.events import (
     AskHistory,
     AskStatus,
@@ -41,6 +42,9 @@ class Session:
         self.setting = setting
         self.leaving = False
         self.play: Callable[[Tone], None] = _ignore
+        self.show_customer: Callable[[str, str], None] | None = None
+        """Where a customer display takes two lines, if there is one."""
+        self._customer: Lines | None = None
         self.deliver: Callable[[Event], None] = _ignore
         """Where answers of the counter and scans of a serial scanner go, from any thread."""
 
@@ -86,6 +90,14 @@ class Session:
                     self.leaving = True
                 case _:
                     self._worker.submit(effect)
+        if self.show_customer is not None:
+            self._tell_customer(self.show_customer)
+
+    def _tell_customer(self, show: Callable[[str, str], None]) -> None:
+        lines = customer_lines(self.shown.stage, self.setting.customer_language)
+        if lines is not None and lines != self._customer:
+            self._customer = lines
+            show(*lines)
 
     def take(self, event: Event) -> None:
         """Take an event that waited in a queue: it happens now, when it can be seen."""
