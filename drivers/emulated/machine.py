@@ -156,6 +156,8 @@ class Machine:
             self.count.power_cycles += 1
             self._cold()
             self._now = self._wire_ms = self._busy_ms = now_ms
+            if "power_on" in self.build.answers:  # a memory switch of better models, usually off
+                self._answer(b"\x3b\x31\x00")
 
     def load_paper(self) -> None:
         """A person put in a new roll."""

@@ -9,6 +9,9 @@ Promises (hardware notes, section 10):
 - No byte of a job is offered twice, and nothing of a job that ended leaves afterwards.
 - A stopped printer (paper, cover) keeps what it has and goes on by itself: the engine waits.
 - A job whose first byte has not left when the link is lost is queued again; any other is `unknown`.
+- Limit: if the power fails and is back within the time of one block, and the rest of that block was
+  held back meanwhile, its end is confirmed though its beginning is lost. A model that can send a
+  power-on notice should have it switched on: then such a job is `unknown` too.
 - After a job that ended badly the printer may hold half a command: it is fed as many NULs as that
   command can lack, then initialised, before anything else is printed.
 """
@@ -22,7 +25,7 @@ from drivers.escpos.handshake import Handshake
 from drivers.escpos.layout import Block
 from drivers.escpos.outbox import Kind, Outbox
 from drivers.escpos.profile import PrinterProfile
-from drivers.escpos.reply import Answer, Barrier, Printed, ReplyParser
+from drivers.escpos.reply import Answer, Barrier, Printed, ReplyParser, Text
 from drivers.escpos.status import PrinterStatus
 from drivers.escpos.watch import Watch, question_bytes
 from drivers.escpos.window import Match, Window, identifiers
@@ -229,7 +232,9 @@ class Engine:
         for answer in self._parser.feed(data, now_ms):
             was_silent, barrier_asked = self._watch.silent, self._watch.barrier_open
             self._watch.heard(answer, now_ms)
-            if was_silent and self._job is None and not self._handshake.fresh:
+            if isinstance(answer, Text) and answer.powered_on:
+                self._powered_on(now_ms)
+            elif was_silent and self._job is None and not self._handshake.fresh:
                 self._greet()  # it may have been switched off and on: it knows nothing now
             if not barrier_asked:
                 self._confirmation(answer, now_ms)
@@ -267,6 +272,12 @@ class Engine:
             case _:
                 pass
 
+    def _powered_on(self, now_ms: int) -> None:
+        if self._job is None:
+            self._greet()
+        else:
+            self._end_badly(JobState.UNKNOWN, "power_lost", now_ms)
+
     def _check_deadline(self, now_ms: int) -> None:
         window = self._window
         if window is None or window.due_ms is None or now_ms < window.due_ms:
@@ -277,7 +288,7 @@ class Engine:
                 self._end(JobState.UNCONFIRMED, "no_confirmation")
         elif self._watch.silent:
             self._end_badly(JobState.UNKNOWN, "silent", now_ms)
-        elif not window.grace(now_ms):
+        elif not (self._watch.slow and window.grace(now_ms)):
             self._end_badly(JobState.UNKNOWN, "not_confirmed", now_ms)
 
     def _check_stall(self, now_ms: int) -> None:

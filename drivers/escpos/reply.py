@@ -52,6 +52,11 @@ class Text:
     head: int
     value: bytes
 
+    @property
+    def powered_on(self) -> bool:
+        """The power-on notice of models that can send one: it has forgotten everything."""
+        return self.head == 0x3B
+
 
 Answer = RealTime | AutoStatus | Barrier | Printed | Text
 

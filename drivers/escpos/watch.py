@@ -118,6 +118,12 @@ class Watch:
             self._next_ms = max(self._next_ms, now_ms) if self._more else now_ms + self._pause_ms()
 
     @property
+    def slow(self) -> bool:
+        """It was seen to answer late. Only such a printer is given more time for a confirmation:
+        a prompt one that takes long without saying why may have lost its power and be back."""
+        return self._answer_ms > ANSWER_MS
+
+    @property
     def barrier_open(self) -> bool:
         """A barrier was asked for as a question, so that its answer confirms no block."""
         return self._open is Question.BARRIER

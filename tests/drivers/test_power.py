@@ -7,9 +7,10 @@ comes out whole.
 
 import pytest
 
-from drivers.emulated.machine import Build
+from drivers.emulated.machine import ALL_ANSWERS, Build, Machine
 from drivers.escpos.engine import JobState
 from drivers.escpos.profile import PrinterProfile
+from drivers.escpos.slip import Code128, Cut, Image, Line, Qr, Slip
 from drivers.escpos.status import PrinterStatus
 from tests.drivers.rig import CUT_TEXT, Rig, check_honest, numbered, wanted
 
@@ -113,3 +114,54 @@ def test_unplugged_at_any_moment(at_ms: int) -> None:
     else:
         assert one.state("a") is pulled
         assert one.lines()[-4:] == wanted(AFTER)
+
+
+IMAGE = Image(384, b"\xf0" * 48 * 9)
+CODES = Slip((Line("券 voucher"), Qr("12345678901"), IMAGE, Code128("123456"), Cut()))
+
+
+def test_power_cut_inside_codes_and_images() -> None:
+    """Commands that carry data: what is told is true, and the next slip is not swallowed."""
+    whole = rig()
+    whole.plug()
+    whole.submit("a", CODES)
+    whole.run(20_000, "a")
+    paper, total = whole.lines(), whole.machine.count.received
+    assert len(paper) >= 5 and whole.state("a") is JobState.PRINTED
+    for byte in range(220, total, 5):
+        one = rig()
+        one.machine.levers.power_off_at = byte
+        one.plug()
+        one.submit("a", CODES)
+        while one.machine.powered and one.state("a") is not JobState.PRINTED:
+            one.run(5)
+        one.run(50)
+        one.machine.power_on(one.now)
+        one.run(60_000, "a")
+        assert (one.state("a") is JobState.PRINTED) is (one.lines() == paper), f"byte {byte}"
+        one.submit("b", AFTER)
+        one.run(60_000, "b")
+        assert one.state("b") is JobState.PRINTED
+        assert one.lines()[-4:] == wanted(AFTER), f"byte {byte}"
+
+
+@pytest.mark.parametrize("notice", [True, False])
+def test_power_back_within_one_block(notice: bool) -> None:
+    """The known limit, and what lifts it: the end of a torn block is confirmed unless the printer
+    says that it was switched on."""
+    answers = ALL_ANSWERS | ({"power_on"} if notice else set())
+    one = rig()
+    one.machine = Machine(Build(baud=115200, line_ms=25, answers=answers))
+    one.machine.levers.power_off_at = 335  # inside the first rows of the image
+    one.plug()
+    one.submit("a", CODES)
+    while one.machine.powered:
+        one.run(1)
+    one.machine.power_on(one.now)  # at once: the rest of the block still arrives
+    one.run(60_000, "a")
+    assert one.state("a") is (JobState.UNKNOWN if notice else JobState.PRINTED)
+    one.machine.power_off()
+    one.machine.power_on(one.now)
+    one.submit("b", AFTER)
+    one.run(60_000, "b")
+    assert one.state("b") is JobState.PRINTED and one.lines()[-4:] == wanted(AFTER)

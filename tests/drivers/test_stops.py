@@ -141,6 +141,7 @@ def test_a_printer_that_goes_silent_leaves_the_slip_unknown() -> None:
     one.machine.levers.silent = True
     one.run(60_000, "a")
     assert one.state("a") is JobState.UNKNOWN
+    one.run(6_000)
     assert one.engine.status is PrinterStatus.SILENT
     check_honest(one, "a", SLIP)
 
