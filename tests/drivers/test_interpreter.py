@@ -30,7 +30,7 @@ def printed(data: bytes, **build: object) -> Machine:
         (b"x" * 40 + b"\n", "x" * 32 + "\n" + "x" * 8 + "\n"),
         (b"\x1ba\x01ab\n\x1ba2c\n", " " * 15 + "ab\n" + " " * 31 + "c\n"),
         (b"a\x1bd\x02b\n", "a\n\nb\n"),
-        (b"a\x1bJ\x10b\n", "a\nb\n"),
+        (b"a\x1bJ\x10b\n\x1bJ\x00", "a\nb\n"),
         (b"\x1b$\x3c\x00b\n", "     b\n"),
         (b"a\x1b\\\x18\x00b\n", "a  b\n"),
         (b"a\x1b!\x38\x1bM\x00\x1bG\x01b\n", "ab\n"),
