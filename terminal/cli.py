@@ -11,13 +11,14 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from config.loader import Loaded, SettingsError, load
 from terminal import control
 from terminal.arguments import WrongUsageError, parser
 from terminal.control import Asked
-from terminal.errors import HeldElsewhere, Misconfigured, OutcomeUnknown, OutOfService
+from terminal.errors import HeldElsewhere, Misconfigured, OutcomeUnknown, OutOfService, said_of
 from terminal.place import Place
 
 DONE, REFUSED, WRONG_USE, OUT_OF_SERVICE = 0, 1, 2, 3
@@ -61,8 +62,7 @@ def _run(args: Namespace, argv: list[str]) -> int:
     except (OutOfService, ConnectionError) as error:
         return _said(args, "out_of_service", str(error), OUT_OF_SERVICE)
     except OSError as error:
-        message = f"{error.strerror or error}: {error.filename or 'the data directory'}"
-        return _said(args, "out_of_service", message, OUT_OF_SERVICE)
+        return _said(args, "out_of_service", said_of(error), OUT_OF_SERVICE)
 
 
 def _said(args: Namespace, reason: str, message: str, status: int) -> int:
@@ -77,7 +77,7 @@ def _said(args: Namespace, reason: str, message: str, status: int) -> int:
 
 def _by_holder(loaded: Loaded, args: Namespace, argv: list[str]) -> int:
     data = Place(loaded).data
-    asked = Asked(tuple(argv), tuple(_stdin_lines(args)))
+    asked = Asked((*argv, *_where_we_stand(args)), tuple(_stdin_lines(args)))
     deadline = 0.0
     holder: int | None = -1
     while True:
@@ -126,6 +126,12 @@ def _write_err(text: str) -> None:
 def ask_passphrase() -> str:
     """Ask the person at the keyboard for the database passphrase."""
     return getpass.getpass("passphrase of this terminal: ")
+
+
+def _where_we_stand(args: Namespace) -> list[str]:
+    """A relative file is the asker's, wherever the holder stands; the last `--out` counts."""
+    out = getattr(args, "out", None)
+    return ["--out", str(Path(out).absolute())] if out else []
 
 
 def _stdin_lines(args: Namespace) -> list[str]:

@@ -14,7 +14,7 @@ from terminal import commands_journal, commands_run, commands_voucher
 from terminal.arguments import WrongUsageError, parser
 from terminal.control import Asked, Handler, Write
 from terminal.desk import WRONG_USE, Command, Desk, Io, fail
-from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService
+from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService, said_of
 from terminal.place import Place
 from terminal.station import Station, options
 
@@ -119,6 +119,8 @@ def _handle(station: Station, args: Namespace, io: Io) -> int:
     except Misconfigured as error:
         fail("out_of_service", str(error), io, as_json=args.json)
         return WRONG_USE
+    except OSError as error:
+        return fail("out_of_service", said_of(error), io, as_json=args.json)
 
 
 def _rescue(place: Place, args: Namespace, io: Io, ask: Callable[[], str]) -> int:

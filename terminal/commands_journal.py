@@ -11,6 +11,7 @@ from pathlib import Path
 
 from terminal import export, startup
 from terminal.desk import DONE, OUT_OF_SERVICE, Desk, Io, fail
+from terminal.errors import Misconfigured
 from terminal.journal import Stored
 from terminal.parts import Parts
 from vouchers import entries, ids, times
@@ -63,7 +64,9 @@ def export_entries(desk: Desk, args: Namespace, io: Io) -> int:
     """Entries as JSON lines, to a file or standard output; by default of the current epoch."""
 
     def collect(parts: Parts) -> list[str]:
-        epoch = args.epoch or parts.journal.head().epoch
+        epoch, known = args.epoch or parts.journal.head().epoch, parts.journal.epochs()
+        if epoch not in known:
+            raise Misconfigured(f"this journal holds no epoch {epoch}, only {known}")
         return _lines(parts, epoch, args.since)
 
     return _put(desk.station.counter.exclusive(collect), args, io)

@@ -5,10 +5,11 @@ calls the kiosk makes. Invariant: a credential is read, used and forgotten; it i
 """
 
 import threading
+import time
 from argparse import Namespace
 from typing import Final
 
-from terminal import opening, words
+from terminal import opening, slip_jobs, words
 from terminal.desk import DONE, Desk, Io, fail, refuse
 from terminal.errors import OutcomeUnknown
 from terminal.outcomes import Redeemed, View
@@ -55,7 +56,7 @@ def redeem(desk: Desk, args: Namespace, io: Io) -> int:
     if isinstance(done, Refusal):
         return refuse(desk, done, io, as_json=args.json)
     if desk.alone and not args.no_print and not done.repeated:
-        _print_now(desk, io)
+        _print_now(desk, done.serial, io)
     if args.json:
         io.json(_redeemed_json(done))
     else:
@@ -71,7 +72,7 @@ def reverse(desk: Desk, args: Namespace, io: Io) -> int:
     if isinstance(done, Refusal):
         return refuse(desk, done, io, as_json=args.json)
     if desk.alone and not done.repeated:
-        _print_now(desk, io)
+        _print_now(desk, done.serial, io)
     if args.json:
         io.json(
             {
@@ -88,16 +89,20 @@ def reverse(desk: Desk, args: Namespace, io: Io) -> int:
     return DONE
 
 
-def _print_now(desk: Desk, io: Io) -> None:
-    """A command that runs alone prints its own slip, for a bounded time."""
+def _print_now(desk: Desk, serial: str, io: Io) -> None:
+    """A command that runs alone prints its own slip, for a bounded time; older ones come first."""
     printing = desk.station.printing
     if printing is None:
         return
-    settled = threading.Event()
-    printing.on_change = settled.set
+    changed = threading.Event()
+    printing.on_change = changed.set
     printing.start()
-    if not settled.wait(PRINT_WAIT_S):
-        io.err("the slip was not printed yet; it waits for the terminal or a reprint\n")
+    deadline = time.monotonic() + PRINT_WAIT_S
+    while desk.station.counter.exclusive(lambda parts: slip_jobs.waits(parts, serial)):
+        if not changed.wait(max(0.0, deadline - time.monotonic())):
+            io.err("the slip was not printed yet; it waits for the terminal or a reprint\n")
+            break
+        changed.clear()
     printing.stop()
 
 

@@ -30,6 +30,11 @@ class Misconfigured(TerminalError):
     """Wrong settings or keys: exit status 2."""
 
 
+def said_of(error: OSError) -> str:
+    """What the system says is wrong, and with which file, for people."""
+    return f"{error.strerror or error}: {error.filename or 'the data directory'}"
+
+
 class HeldElsewhere(TerminalError):
     """Another process holds the data directory and did not let go in time."""
 

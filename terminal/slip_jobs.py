@@ -139,6 +139,12 @@ def latest(connection: apsw.Connection, serial: str) -> Job | None:
     )
 
 
+def waits(parts: Parts, serial: str) -> bool:
+    """Whether the last copy of a slip is still on its way to paper."""
+    job = latest(parts.journal.connection, serial)
+    return job is not None and job.state in ("queued", "printing")
+
+
 def set_state(
     connection: apsw.Connection, job: int, state: str, now: int, detail: str = ""
 ) -> None:
