@@ -88,11 +88,12 @@ class Downlink:
 
     def _take_snapshot(self) -> None:
         ports = self._ports
-        manifest = ports.central.manifest()
-        receiver.check_manifest(manifest, ports.holder.server_keys())
-        path = ports.replica.download_path(manifest.sha256)
-        ports.central.download(manifest, path)
-        ports.replica.install_snapshot(path, manifest)
+        with ports.snapshot_turn:
+            manifest = ports.central.manifest()
+            receiver.check_manifest(manifest, ports.holder.server_keys())
+            path = ports.replica.download_path(manifest.sha256)
+            ports.central.download(manifest, path)
+            ports.replica.install_snapshot(path, manifest)
         self._receiving = receiver.installed(self._receiving)
 
     def _follow(self, wait_s: int) -> int | None:

@@ -6,6 +6,7 @@ Invariants: calls of one port come from one thread at a time, but those of `Jour
 `ReplicaPort` may come from two (the sending and the receiving loop); the implementer locks.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,3 +221,6 @@ class Ports:
     holder: HolderPort
     central: CentralPort
     mailbox: Mailbox = field(default_factory=Mailbox)
+    snapshot_turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held from a snapshot's first byte until it is installed: rounds beside each other would
+    write and install the same file."""
