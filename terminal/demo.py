@@ -198,11 +198,11 @@ class _Directory:
     def _address(self, process: "subprocess.Popen[bytes]") -> str:
         assert process.stdout is not None
         line = process.stdout.readline()
-        if not line:
-            raise OutOfService(f"the demo's central did not start: see {self.root / 'central.log'}")
-        url = json.loads(line)["url"]
-        assert isinstance(url, str)
-        return url
+        said = json.loads(line) if line else {}
+        if "url" not in said:
+            why = said.get("message", f"see {self.root / 'central.log'}")
+            raise OutOfService(f"the demo's central did not start: {why}")
+        return str(said["url"])
 
     def _central(self, *words: str) -> str:
         done = subprocess.run(
