@@ -40,8 +40,12 @@ class Station:
             has_printer=bool(settings.printer.port),
             lamps=Lamps(self._network, self._printer_lamp, self._scanner_lamp),
         )
-        self.printing = self._make_printing()
-        self.syncing = self._make_syncing(ask)
+        try:
+            self.printing = self._make_printing()
+            self.syncing = self._make_syncing(ask)
+        except BaseException:
+            self.counter.close(assembly.close)
+            raise
         self._scanner: ScannerWorker | None = None
         self._display: Display | None = None
         self.counter.on_entry = self._entry_made
@@ -113,6 +117,7 @@ class Station:
             device_profiles.printer_profile(settings.printer.profile),
             style=style(settings.receipt),
             backlog_minutes=settings.receipt.backlog_minutes,
+            statistics=self.place.data.printer_statistics,
         )
 
     def _make_syncing(self, ask: Callable[[], str] | None) -> "SyncWorker | None":

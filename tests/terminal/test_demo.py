@@ -63,5 +63,5 @@ def test_a_central_that_fails_is_said_with_its_words(tmp_path: Path) -> None:
     made.central_config.write_text("[central]\nport = -1\n")
     with pytest.raises(OutOfService, match="port"):
         made.seed()
-    with pytest.raises(OutOfService, match="did not start.*port"), made.central_process():
+    with pytest.raises(OutOfService, match=r"did not start.*port"), made.central_process():
         pass
