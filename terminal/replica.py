@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import apsw
 import msgspec
@@ -44,6 +44,15 @@ class StateRow:
     reflects_seq: int
 
 
+_DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
+"""Errors that a new file heals; a full disk or a lost one is no reason to download it."""
+
+
+def damage_mark(path: Path) -> Path:
+    """The empty file beside a replica that says: this one is damaged."""
+    return path.with_name(path.name + ".damaged")
+
+
 class Replica:
     """One reading connection, opened when first needed. The counter serialises calls."""
 
@@ -53,8 +62,21 @@ class Replica:
         self._facts: dict[tuple[object, ...], Any] = {}
         self._reading = False
         self._version: int | None = None
-        self.damaged = False
-        """Set when reading failed: the file is to be replaced by a new snapshot."""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the file is to be replaced by a new snapshot, found by this process or another.
+
+        A page that one look-up needs may be the only bad one: without a mark that lasts, a later
+        round of sync, which reads other pages, would find nothing to replace.
+        """
+        return damage_mark(self._path).exists()
+
+    @damaged.setter
+    def damaged(self, found: bool) -> None:
+        mark = damage_mark(self._path)
+        with suppress(OSError):  # a disk that takes not even this says so elsewhere
+            mark.touch(mode=0o600) if found else mark.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the file, so that another can take its place."""
@@ -205,6 +227,11 @@ class Replica:
             return work(self._open())
         except apsw.Error as error:
             self.close()
+            if not isinstance(error, _DAMAGE):
+                raise OutOfService(
+                    f"the voucher list cannot be read ({error}): free some space or look at the"
+                    " disk with `hexiao doctor`. Already booked redemptions are safe"
+                ) from error
             self.damaged = True
             raise OutOfService(
                 f"the voucher list is damaged ({error}); it is downloaded again when the network is"
@@ -223,6 +250,6 @@ class Replica:
     def _opened(self) -> apsw.Connection:
         try:
             return database.open_replica(self._path, self._key)
-        except OutOfService:
-            self.damaged = True
+        except OutOfService as error:
+            self.damaged = self.damaged or isinstance(error.__cause__, _DAMAGE)
             raise

@@ -24,6 +24,7 @@ from sync.messages import Manifest
 from sync.replica_schema import REPLICA_SCHEMA
 from terminal import database, keys
 from terminal.errors import OutOfService
+from terminal.replica import damage_mark
 from vouchers import times
 from vouchers.ids import unb64u
 
@@ -37,7 +38,6 @@ class ReplicaWriter:
         self._path, self._key = path, key
         self._lock = threading.RLock()
         self._connection: apsw.Connection | None = None
-        self._damaged = False
 
     def close(self) -> None:
         """Let go of the file."""
@@ -48,7 +48,7 @@ class ReplicaWriter:
 
     def readable(self) -> bool:
         """Whether there is a replica of this version that opens."""
-        if self._damaged or not self._path.exists():
+        if damage_mark(self._path).exists() or not self._path.exists():
             return False
         try:
             row = self._one("SELECT value FROM meta WHERE key = 'schema'")
@@ -110,11 +110,11 @@ class ReplicaWriter:
                     self._path.with_name(self._path.name + suffix).unlink()
             snapshot.replace(self._path)
             keys.sync_directory(self._path.parent)
+            damage_mark(self._path).unlink(missing_ok=True)
 
         with self._lock:
             self.close()
             swap(replace)
-            self._damaged = False
 
     @contextmanager
     def _storing(self) -> Iterator[apsw.Connection]:
@@ -124,7 +124,7 @@ class ReplicaWriter:
                 yield self._open()
             except (apsw.CorruptError, apsw.NotADBError) as error:
                 self.close()
-                self._damaged = True
+                damage_mark(self._path).touch(mode=0o600)
                 raise ValueError(f"the voucher list is damaged: {error}") from error
             except apsw.Error as error:
                 raise ValueError(f"the voucher list cannot be written: {error}") from error

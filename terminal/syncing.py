@@ -174,7 +174,7 @@ class ReplicaOfTerminal:
 
     def is_empty(self) -> bool:
         """True when a snapshot is needed: no file, or one that cannot be read."""
-        return self._counter.parts.replica.damaged or not self._writer.readable()
+        return not self._writer.readable()
 
     def apply_page(self, bucket: int, page: FeedPage) -> Checkpoint | None:
         """Apply a page; a new policy holds from now on."""
@@ -195,7 +195,6 @@ class ReplicaOfTerminal:
             def under_lock(parts: Parts) -> None:
                 parts.replica.close()
                 replace()
-                parts.replica.damaged = False
                 _take_policy(parts)
 
             self._counter.exclusive(under_lock)

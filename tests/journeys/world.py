@@ -271,17 +271,30 @@ class World:
 
     def issue(self, shares: int = 1, *, phone: str = "13800008642", **more: int) -> Voucher:
         """Sell a voucher of the product that is good everywhere; at home at outlet 1."""
+        (sold,) = self.sell(shares, phone=phone, **more)
+        return sold
+
+    def sell(self, *shares: int, phone: str = "13800008642", **more: int) -> list[Voucher]:
+        """Sell several vouchers at once."""
         options = {"product": 1, "home": 1} | more
         words = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        made = self.tell("issue", "--phone", phone, "--shares", str(shares), *words)
-        return Voucher(
-            code=made["code"],
-            last4=made["last4"],
-            order=made["order"],
-            voucher=made["voucher"],
-            qr=made["qr"],
-            shares=made["shares"],
-        )
+        rows = hexiao_all(
+            *(
+                self.asked(["issue", "--phone", phone, "--shares", str(count), *words])
+                for count in shares
+            )
+        ).rows
+        return [
+            Voucher(
+                code=made["code"],
+                last4=made["last4"],
+                order=made["order"],
+                voucher=made["voucher"],
+                qr=made["qr"],
+                shares=made["shares"],
+            )
+            for made in rows
+        ]
 
     def booked(self) -> list[dict[str, Any]]:
         """Every redemption that central has booked."""

@@ -1,0 +1,146 @@
+"""A journal put back from a backup: found, said, and gone on from under a new epoch."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.world import Done, Till, Voucher, World
+
+
+class Backup:
+    """The journal's files as they were at a moment, with or without the witness."""
+
+    def __init__(self, till: Till, folder: Path, *names: str) -> None:
+        self._till, self._folder, self._names = till, folder, names
+        folder.mkdir()
+        for path in self._files():
+            shutil.copy2(path, folder)
+
+    def _files(self) -> list[Path]:
+        return [path for name in self._names for path in self._till.data.glob(name)]
+
+    def put_back(self) -> None:
+        """Restore; what came since is gone."""
+        for path in self._files():
+            path.unlink()
+        for path in self._folder.iterdir():
+            shutil.copy2(path, self._till.data)
+
+
+def stopped(done: Done) -> str:
+    """Out of service, with words that say what to do."""
+    assert (done.status, done.row["reason"]) == (3, "out_of_service"), done
+    message = str(done.row["message"])
+    assert "hexiao enrol" in message, message
+    return message
+
+
+def redeem(till: Till, voucher: Voucher) -> str:
+    """One share; the serial."""
+    return str(till.redeem(voucher.code, voucher.last4)["serial"])
+
+
+@pytest.fixture
+def vouchers(world: World) -> list[Voucher]:
+    """Three, with central running and the till in sync."""
+    world.start()
+    made = world.sell(1, 1, 1)
+    world.tills["T1"].ask("sync")
+    return made
+
+
+def test_witness_finds_it(
+    world: World, till: Till, vouchers: list[Voucher], tmp_path: Path
+) -> None:
+    """Nothing is redeemed until the till is paired anew; epoch 2 follows, central has it all."""
+    first, second, third = vouchers
+    serials = [redeem(till, first)]
+    till.ask("sync")
+    backup = Backup(till, tmp_path / "backup", "journal.db*")
+    serials.append(redeem(till, second))
+    till.ask("sync")
+    backup.put_back()
+    for words in (("redeem", third.code, third.last4), ("lookup", third.code, third.last4)):
+        message = stopped(till.run(*words, "--json"))
+        assert "entries 2 to 2 of epoch 1" in message
+    stopped(till.run("run", "--json"))
+    assert world.enrol("T1")["epoch"] == 2
+    assert till.ask("sync")["behind"] == 0
+    assert till.refused("redeem", second.code, second.last4) == "used_up"
+    serials.append(redeem(till, third))
+    assert serials[-1].startswith("T1_2_")
+    assert till.ask("sync")["behind"] == 0
+    booked = world.booked()
+    assert [row["serial"] for row in booked] == serials
+    assert {row["verdict"] for row in booked} == {"accepted"}
+    (recovered,) = till.entries("recovered")
+    assert recovered["data"]["witnessed_seq"] == 2
+    assert till.verify() > 2
+
+
+def test_central_finds_it_where_the_witness_was_restored_too(
+    world: World, till: Till, vouchers: list[Voucher], tmp_path: Path
+) -> None:
+    """The next contact fences the till; its epoch redeems no more, the next one does."""
+    first, second, third = vouchers
+    backup = Backup(till, tmp_path / "backup", "journal.db*", "witness")
+    redeem(till, first)
+    till.ask("sync")
+    backup.put_back()
+    done = till.run("sync", "--json")
+    assert done.status == 3 and "ends before it" in done.row["message"], done
+    stopped(till.run("redeem", second.code, second.last4, "--json"))
+    assert world.enrol("T1")["epoch"] == 2
+    till.ask("sync")
+    assert till.refused("redeem", first.code, first.last4) == "used_up"
+    assert redeem(till, third).startswith("T1_2_")
+    till.ask("sync")
+    assert [row["verdict"] for row in world.booked()] == ["accepted", "accepted"]
+
+
+def test_clone_is_fenced(world: World, till: Till, vouchers: list[Voucher], tmp_path: Path) -> None:
+    """Two disks under one name: the branch that comes second is kept apart, nothing is merged."""
+    first, second, third = vouchers
+    clone = Till(tmp_path / "clone")
+    shutil.copytree(till.root, clone.root)
+    serial = redeem(till, first)
+    till.ask("sync")
+    redeem(clone, second)
+    done = clone.run("sync", "--json")
+    assert done.status == 3, done
+    stopped(clone.run("redeem", third.code, third.last4, "--json"))
+    assert [row["serial"] for row in world.booked()] == [serial]
+    assert world.central("alarms").rows
+
+
+def test_missing_witness_is_made_again(till: Till, vouchers: list[Voucher]) -> None:
+    """Its loss costs nothing."""
+    first, second, _ = vouchers
+    redeem(till, first)
+    (till.data / "witness").unlink()
+    redeem(till, second)
+    assert (till.data / "witness").exists() and till.verify() == 2
+
+
+def test_unreadable_witness_is_made_again(world: World, till: Till) -> None:
+    """Rubbish witnesses nothing, and is no reason to stop."""
+    world.start()
+    rubbish = [b"", b"\x00\xff\x00", b'{"epoch": "one"}', b"[]", b"9" * 5000]
+    sold = world.sell(*[1] * len(rubbish))
+    till.ask("sync")
+    for voucher, text in zip(sold, rubbish, strict=True):
+        (till.data / "witness").write_bytes(text)
+        redeem(till, voucher)
+    assert till.verify() == len(rubbish)
+
+
+def test_witness_that_cannot_be_written_is_said(till: Till, vouchers: list[Voucher]) -> None:
+    """The redemption stands; the person is told that the proof is weaker."""
+    till.settings(paths={"data": "data", "witness": "gone/witness"})
+    redeem(till, vouchers[0])
+    with till.station() as station:
+        kinds = [notice.kind for notice in station.counter.status().notices]
+    assert "disk" in kinds and len(till.entries()) == 1
