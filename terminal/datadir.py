@@ -62,6 +62,11 @@ class DataDir:
         return self.root / "journal.recovery"
 
     @property
+    def printer_statistics(self) -> Path:
+        """What the printer has done over its life, in the clear; the till does without."""
+        return self.root / "printer.json"
+
+    @property
     def lock(self) -> Path:
         """The lock file; it holds the holder's pid."""
         return self.root / "lock"

@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from drivers.escpos.engine import JobState
 from drivers.escpos.printer import Outlook, Printer
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.status import PrinterStatus
+from drivers.statistics import Tally, counted_outlook
 from terminal import history, slip_jobs, slips
 from terminal.counter import ShopCounter
 from terminal.errors import TerminalError
@@ -45,11 +47,13 @@ class PrintWorker:
         *,
         style: SlipStyle,
         backlog_minutes: int,
+        statistics: Path | None = None,
     ) -> None:
         self._counter = counter
         self._style = style
         self._backlog_ms = backlog_minutes * MINUTE_MS
-        outlook = Outlook(on_job=self._told)
+        self._tally = Tally(statistics)
+        outlook = counted_outlook(Outlook(on_job=self._told), self._tally)
         self._printer = Printer(port, profile, journal=self, outlook=outlook)
         self._stopping, self._wake = threading.Event(), threading.Event()
         self._handed: int | None = None
@@ -72,6 +76,7 @@ class PrintWorker:
         self._stopping.set()
         self._wake.set()
         self._printer.stop()
+        self._tally.save()
         if self._thread.is_alive():
             self._thread.join(timeout=2.0)
 

@@ -348,6 +348,19 @@ PHRASES: Final[dict[str, Phrase]] = {
         "检查数据线和 printer.port；停止 hexiao 后再运行 hexiao doctor 看原因",
         "check the cable and printer.port; stop hexiao and run this again to see why",
     ),
+    "printer.counted": Phrase(
+        _G,
+        "累计打印 {printed} 张，结果不明 {unknown} 张，失败 {failed} 张，断线 {lost} 次",
+        "so far {printed} slips printed, {unknown} of unknown fate, {failed} failed; lost {lost}"
+        " times",
+    ),
+    "printer.uncounted": Phrase(
+        _A,
+        "累计数文件 {name} 无法读取（{why}）",
+        "its statistics in {name} cannot be read ({why})",
+        "删除数据目录里的这个文件，重新计数",
+        "delete that file in the data directory; counting starts again",
+    ),
     "scanner.none": Phrase(
         _G, "没有设置串口扫码枪（键盘式不需要设置）", "none is set (a keyboard wedge needs none)"
     ),

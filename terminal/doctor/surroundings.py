@@ -11,6 +11,7 @@ from typing import Final
 
 from drivers import emulated, probe
 from drivers.errors import DriverError
+from drivers.statistics import Counter, Tally
 from terminal import device_profiles, keys
 from terminal.doctor import flush
 from terminal.doctor.finding import Found, found, guarded
@@ -98,6 +99,7 @@ def probed(place: Place) -> Iterator[Found]:
     """The devices, opened and asked; nobody else may hold their ports."""
     emulated.register()
     yield from guarded("printer", lambda: _printer(place))
+    yield from guarded("printer", lambda: _counted(place))
     yield from guarded("scanner", lambda: _scanner(place))
     if place.loaded.settings.printer.port or place.loaded.settings.scanner.port:
         for one in probe.probe_surroundings(groups=_groups()):
@@ -107,6 +109,7 @@ def probed(place: Place) -> Iterator[Found]:
 def reported(status: Status, place: Place) -> Iterator[Found]:
     """The devices, as the workers that hold them say."""
     yield found("printer", status.printer)
+    yield from _counted(place)
     waiting = status.scanner == "none" and place.loaded.settings.scanner.port
     yield found("scanner", "unused" if waiting else status.scanner)
 
@@ -119,6 +122,26 @@ def _printer(place: Place) -> Iterator[Found]:
     profile = device_profiles.printer_profile(settings.profile)
     for one in probe.probe_printer(settings.port, profile):
         yield _of_probe("printer", one)
+
+
+def _counted(place: Place) -> Iterator[Found]:
+    """What the printer has done so far, once it has done something."""
+    path = place.data.printer_statistics
+    if not place.loaded.settings.printer.port or not path.exists():
+        return
+    tally = Tally(path)
+    counts = tally.counts()
+    if tally.fault:
+        yield found("printer", "uncounted", name=path.name, why=tally.fault)
+        return
+    yield found(
+        "printer",
+        "counted",
+        printed=counts.get(Counter.SLIPS_PRINTED, 0),
+        unknown=counts.get(Counter.SLIPS_UNKNOWN, 0),
+        failed=counts.get(Counter.SLIPS_FAILED, 0),
+        lost=counts.get(Counter.COMMUNICATION_ERRORS, 0),
+    )
 
 
 def _scanner(place: Place) -> Iterator[Found]:

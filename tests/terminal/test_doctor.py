@@ -286,6 +286,31 @@ def test_the_flush_is_measured_on_a_real_file(tmp_path: Path) -> None:
 flush_measure = flush.measure
 
 
+@pytest.mark.parametrize(
+    ("text", "colour", "said"),
+    [
+        (
+            '{"slips_printed_count": 41, "slips_unknown_count": 1}',
+            "green",
+            "so far 41 slips printed, 1 of unknown fate, 0 failed; lost 0 times",
+        ),
+        ("torn{", "amber", "printer.json cannot be read"),
+    ],
+)
+def test_what_the_printer_has_done_so_far(shop: Shop, text: str, colour: str, said: str) -> None:
+    """One line from the statistics, which hold across restarts; none without a printer."""
+    (shop.root / "printer.json").write_text(text)
+    _, without = examine(place(shop))
+    assert [one["message"] for one in without["printer"]] == ["none is set"]
+    bench = register()
+    printer = Printer(port="emulated://printer?name=counted", profile="emulated")
+    try:
+        _, found = examine(place(shop, printer=printer))
+    finally:
+        bench.clear()
+    assert found["printer"][-1]["level"] == colour and said in found["printer"][-1]["message"]
+
+
 def test_devices_are_opened_and_asked(shop: Shop, tmp_path: Path) -> None:
     """An emulated printer that answers is green; a port that is not there is red, with advice."""
     bench = register()

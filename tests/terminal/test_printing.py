@@ -1,9 +1,11 @@
 """From the journal to the paper of the emulated printer, and back."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +33,7 @@ class Desk:
     printer: EmulatedPrinter
     port: str
     profile: PrinterProfile
+    statistics: Path
 
     @contextmanager
     def working(self, *, backlog_minutes: int = 15) -> Iterator[PrintWorker]:
@@ -40,6 +43,7 @@ class Desk:
             self.profile,
             style=SlipStyle("both"),
             backlog_minutes=backlog_minutes,
+            statistics=self.statistics,
         )
         self.changed = threading.Event()
         worker.on_change = self.changed.set
@@ -65,12 +69,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk(shop: Shop, counter: ShopCounter) -> Iterator[Desk]:
+def desk(shop: Shop, counter: ShopCounter, tmp_path: Path) -> Iterator[Desk]:
     bench = emulated.register()
     name = f"till{id(shop)}"
     profile = read_printer_profile(profiles.profile_text("emulated"))
     port = f"emulated://printer?name={name}&columns=32"
-    yield Desk(counter, bench.printer(name), port, profile)
+    yield Desk(counter, bench.printer(name), port, profile, tmp_path / "printer.json")
     bench.clear()
 
 
@@ -86,6 +90,15 @@ def test_a_redemption_comes_out_as_paper(shop: Shop, desk: Desk) -> None:
     assert sample.code() not in paper and sample.last4 not in paper.replace(sample.code(1), "")
     assert job_of(desk.counter, done.serial).code is None
     assert desk.counter.history(1)[0].slip == "printed"
+
+
+def test_slips_are_counted_across_restarts(shop: Shop, desk: Desk) -> None:
+    """The printer's statistics go on where the last start left them."""
+    for printed in (1, 2):
+        sample = shop.issue(1)
+        with desk.working():
+            desk.until(redeem(desk.counter, sample, 1).serial, "printed")
+        assert json.loads(desk.statistics.read_text()) == {"slips_printed_count": printed}
 
 
 def test_a_redemption_and_its_reversal_come_out_in_order(shop: Shop, desk: Desk) -> None:
