@@ -350,16 +350,11 @@ PHRASES: Final[dict[str, Phrase]] = {
     ),
     "printer.counted": Phrase(
         _G,
-        "累计打印 {printed} 张，结果不明 {unknown} 张，失败 {failed} 张，断线 {lost} 次",
-        "so far {printed} slips printed, {unknown} of unknown fate, {failed} failed; lost {lost}"
-        " times",
+        "累计打印 {printed} 张，不明 {unknown}，失败 {failed}，断线 {lost} 次",
+        "so far {printed} slips printed, {unknown} unknown, {failed} failed; lost {lost} times",
     ),
     "printer.uncounted": Phrase(
-        _A,
-        "累计数文件 {name} 无法读取（{why}）",
-        "its statistics in {name} cannot be read ({why})",
-        "删除数据目录里的这个文件，重新计数",
-        "delete that file in the data directory; counting starts again",
+        _A, "{name} 无法读取：{why}", "{name}: {why}", "删除此文件", "delete it to count anew"
     ),
     "scanner.none": Phrase(
         _G, "没有设置串口扫码枪（键盘式不需要设置）", "none is set (a keyboard wedge needs none)"

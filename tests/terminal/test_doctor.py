@@ -292,9 +292,9 @@ flush_measure = flush.measure
         (
             '{"slips_printed_count": 41, "slips_unknown_count": 1}',
             "green",
-            "so far 41 slips printed, 1 of unknown fate, 0 failed; lost 0 times",
+            "so far 41 slips printed, 1 unknown, 0 failed; lost 0 times",
         ),
-        ("torn{", "amber", "printer.json cannot be read"),
+        ("torn{", "amber", "printer.json: Expecting"),
     ],
 )
 def test_what_the_printer_has_done_so_far(shop: Shop, text: str, colour: str, said: str) -> None:
