@@ -8,6 +8,7 @@ or focus exists; a failure of the screen loses no order, because the session out
 
 import asyncio
 import logging
+import shutil
 import signal
 import traceback
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from time import monotonic
 from textual import events
 from textual.app import App, ComposeResult
 from textual.driver import Driver
+from textual.geometry import Size
 from textual.timer import Timer
 
 from terminal.kiosk import bars
@@ -172,8 +174,15 @@ class KioskApp(App[int], inherit_bindings=False):
         self._take(self._gate.tick(monotonic()))
 
     def _tick(self) -> None:
+        self._follow_window()
         self._session.tick()
         self._draw()
+
+    def _follow_window(self) -> None:
+        """A change of size whose signal was lost is seen at the next tick."""
+        size = Size(*shutil.get_terminal_size())
+        if not self.is_headless and size != self.size:
+            self.post_message(events.Resize(size, size))
 
     def _deliver(self, event: Event) -> None:
         if isinstance(event, Scanned):

@@ -258,3 +258,20 @@ def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 2 and "--plain" in done.stderr and "Traceback" not in done.stderr
+
+
+DEAF = (
+    "import os, runpy, signal, sys;"
+    "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH]);"
+    "sys.argv = sys.argv[1:]; runpy.run_module('tests.kiosk.show', run_name='__main__')"
+)
+"""The kiosk in a process that no change of the window is ever told to."""
+
+
+def test_a_change_of_size_whose_signal_was_lost_is_seen(tmp_path: Path) -> None:
+    """The window is followed at the next tick, also when nobody said that it changed."""
+    paths = ["--log", str(tmp_path / "asked"), "--trace", str(tmp_path / "trace")]
+    with Window(["-c", DEAF, "show", *paths]) as window:
+        window.until(READY)
+        window.resize(120, 36)
+        window.until(lambda text: "F10 关闭" in text.splitlines()[-1])
