@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Table, func, select
 
 from central import schema, texts
+from central.database import retried
 from central.errors import Refused
 from central.service import Central, Work
 from sync.feed import digest_text
@@ -71,6 +72,7 @@ class Product:
     terms: NewProduct
 
 
+@retried
 def add_outlet(central: Central, name: str) -> Outlet | Refused:
     """Open an outlet."""
     readable = texts.read_name(name, "outlet")
@@ -96,6 +98,7 @@ def outlets(work: Work) -> list[Outlet]:
     return [Outlet(row.outlet, row.name) for row in rows]
 
 
+@retried
 def add_product(central: Central, new: NewProduct) -> Product | Refused:
     """Publish a product (EV-016 to EV-026, as far as the counter is concerned)."""
     wrong = _complaint(new)

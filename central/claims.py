@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 
 from central import catalogue, keys, ledger, policies, schema
 from central.catalogue import Product
+from central.database import retried
 from central.ledger import Voucher
 from central.service import Central, Work
 from sync.limits import CLAIM_S
@@ -55,6 +56,7 @@ class Denied:
     voucher: Voucher | None
 
 
+@retried
 def claim(central: Central, who: Claimant, asked: ClaimRequest) -> Granted | Denied:
     """Hold shares for a terminal, or say why not. The same claim again answers as before."""
     if not _presented(central, asked):

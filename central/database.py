@@ -3,18 +3,20 @@
 Responsible for: the engine, the pragmas of SQLite, and the two kinds of transaction. The only
 module that knows the dialects apart. Not responsible for: what is read or written.
 Invariants: a reader sees one moment; a writer of SQLite takes the write lock when it begins (no
-upgrade, so no deadlock) and commits with synchronous=FULL; foreign writers wait, they do not fail.
+upgrade, so no deadlock) and commits with synchronous=FULL; foreign writers wait, they do not fail;
+a transaction that lost against another one changed nothing, and is tried again (`retried`).
 """
 
 import contextlib
+import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError
 
 from central.errors import Misconfigured, OutOfService
 
@@ -30,6 +32,43 @@ _PRAGMAS: Final = (
 )
 
 _WRITES: Final = "hexiao_writes"
+
+ATTEMPTS: Final = 8
+"""Tries of a transaction that loses against others; each loss means that another one won."""
+
+_LOST: Final = frozenset({"40001", "40P01"})
+"""SQLSTATE of a serialization failure and of a deadlock: the other transaction goes on."""
+
+_TAKEN: Final = "23505"
+"""SQLSTATE of a key that another transaction took between our reading and our writing."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Collision(OutOfService):
+    """Other writers were faster each time. Nothing was done; the same again may succeed."""
+
+
+def retried(use_case: Callable[P, T]) -> Callable[P, T]:
+    """Do a use case again when its transaction lost against another one (PostgreSQL).
+
+    For functions that change nothing outside of their one transaction, and read what they decide
+    by anew each time. A key that is still taken at the last try is a bug, and comes out as such.
+    """
+
+    @functools.wraps(use_case)
+    def again(*args: P.args, **named: P.kwargs) -> T:
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(Collision, KeyTaken):
+                return use_case(*args, **named)
+        return use_case(*args, **named)
+
+    return again
+
+
+class KeyTaken(Exception):
+    """A row with this key exists: another transaction was faster, or a bug."""
 
 
 class Database:
@@ -125,7 +164,13 @@ def _begin_sqlite(connection: Connection) -> None:
 def _outages() -> Iterator[None]:
     try:
         yield
+    except IntegrityError as error:
+        if getattr(error.orig, "sqlstate", None) == _TAKEN:
+            raise KeyTaken(str(error.orig)) from error
+        raise
     except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) in _LOST:
+            raise Collision(f"other writers were faster each time: {error.orig}") from error
         raise OutOfService(f"the database does not answer: {error.orig}") from error
     except DatabaseError as error:
         # The bare class is how sqlite3 says that a file is damaged or none of its own; every other

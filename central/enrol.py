@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import select, update
 
 from central import booking, catalogue, keys, policies, schema
+from central.database import retried
 from central.errors import Refused
 from central.keys import Keyring
 from central.service import Central, Work
@@ -43,6 +44,7 @@ class Pairing:
     expires_at: int
 
 
+@retried
 def make_code(central: Central, outlet: int, posid: str) -> Pairing | Refused:
     """Make a pairing code for a device at an outlet (EV-030, EV-065, AX-10)."""
     if not ids.is_posid(posid):
@@ -89,6 +91,7 @@ def _digest(code: pairing.PairingCode) -> bytes:
     return hashlib.sha256(code.text.encode()).digest()
 
 
+@retried
 def enrol(central: Central, asked: EnrolmentRequest) -> Enrolment | Refused:
     """Open the terminal's next epoch, or say why not."""
     sign_key, seal_key = ids.unb64u(asked.sign_key), ids.unb64u(asked.seal_key)

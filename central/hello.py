@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from central import alarms, keys, schema
+from central.database import retried
 from central.errors import Refused
 from central.service import Central, Work
 from sync import acks
@@ -38,6 +39,7 @@ def find(work: Work, posid: str) -> Terminal | None:
     return None if row is None else Terminal(row.posid, row.epoch, row.outlet, row.state)
 
 
+@retried
 def hello(central: Central, who: Terminal, asked: HelloRequest) -> Hello | Refused:
     """Answer a holder; it keeps the lease if its head equals or extends ours."""
     with central.write() as work:

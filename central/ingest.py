@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 from central import alarms, arriving, booking, claims, forks, policies, schema
 from central.arriving import Line, Upload
 from central.claims import Claimant
+from central.database import retried
 from central.service import Central, Work
 from vouchers import entries
 from vouchers.times import HOUR_MS
@@ -55,6 +56,7 @@ class UnknownStream:
     """No terminal was enrolled with this POSID and epoch."""
 
 
+@retried
 def ingest(central: Central, upload: Upload) -> Held | Gap | Forked | UnknownStream:
     """Take a batch. The same batch again, or one that overlaps, changes nothing twice."""
     with central.write() as work:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from central import catalogue, keys, ledger, schema, sealing, texts
 from central.catalogue import Product
+from central.database import retried
 from central.errors import Refused
 from central.keys import Keyring
 from central.ledger import Voucher
@@ -96,6 +97,7 @@ class Issued:
     qr: str
 
 
+@retried
 def issue(central: Central, order: NewOrder) -> Issued | Refused:
     """Issue one voucher; its codes are sealed when this answers."""
     with central.read() as work:

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import select, update
 
 from central import claims, orders, schema, sealing
+from central.database import retried
 from central.errors import CentralError
 from central.service import Central, Work
 
@@ -51,6 +52,7 @@ def _seal_a_portion(central: Central) -> int:
     return sealing.run(central)
 
 
+@retried
 def _free_claims(central: Central) -> int:
     with central.write() as work:
         return claims.free_expired(work)
@@ -111,6 +113,7 @@ def _attempt(central: Central, job: Job) -> None:
         _LOG.exception("job %s failed", job.name)
 
 
+@retried
 def _remember(central: Central, ran: Ran) -> None:
     table = schema.jobs
     with central.write() as work:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from central import alarms, ledger, schema
+from central.database import retried
 from central.hello import Terminal
 from central.service import Central, Work
 from sync.feed import Reflects
@@ -30,6 +31,7 @@ class Exhausted:
     retry_after_s: int
 
 
+@retried
 def look_up(central: Central, who: Terminal, row_key: str) -> LookupAnswer | Missed | Exhausted:
     """The sealed row under a key, with where its voucher stands."""
     with central.write() as work:

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 
 from central import booking, catalogue, claims, issuing, keys, ledger, schema, sealing, texts
 from central.catalogue import NewProduct
+from central.database import retried
 from central.errors import Refused
 from central.ledger import Voucher
 from central.service import Central, Work
@@ -69,6 +70,7 @@ def refund_amount(voucher: Voucher, shares: int, terms: NewProduct) -> int:
     return min(max(0, gross - fee), paid_for_them)
 
 
+@retried
 def request_refund(central: Central, ref: str) -> Refund | Refused:
     """Freeze what is left, at once (decision 4). The job pays it when it is due."""
     with central.write() as work:
@@ -81,6 +83,7 @@ def request_refund(central: Central, ref: str) -> Refund | Refused:
         return _freeze(central, work, order.voucher)
 
 
+@retried
 def withdraw_refund(central: Central, ref: str) -> Refund | Refused:
     """Unfreeze: the buyer withdrew or the seller refused (decision 4)."""
     with central.write() as work:
@@ -96,6 +99,7 @@ def withdraw_refund(central: Central, ref: str) -> Refund | Refused:
         return Refund(after.order_id, after.voucher, "withdrawn", 0, 0, row.due_at)
 
 
+@retried
 def pay_refund(central: Central, ref: str) -> Refund | Refused:
     """Refund what is left and void it. Paying again is refused (it happened already)."""
     with central.write() as work:
@@ -178,6 +182,7 @@ def _close(work: Work, row: Any, *, state: str, shares: int, amount: int) -> Non
     )
 
 
+@retried
 def pay_due_refunds(central: Central, limit: int = 100) -> int:
     """The job of decision 5 and EV-056: pay the requests that are due. Answers how many."""
     table = schema.refunds
@@ -197,6 +202,7 @@ def pay_due_refunds(central: Central, limit: int = 100) -> int:
     return sum(isinstance(refund, Refund) for refund in paid)
 
 
+@retried
 def extend(central: Central, ref: str, until: date) -> Order | Refused:
     """Make an order's validity end after the day `until` (EV-039, decision 8); never shorten."""
     end = times.day_start(until + timedelta(days=1), central.zone)
@@ -218,6 +224,7 @@ def extend(central: Central, ref: str, until: date) -> Order | Refused:
         return _again(work, order)
 
 
+@retried
 def change_mobile(central: Central, ref: str, mobile: str) -> Order | Refused:
     """Send the voucher to another mobile (EV-038): only the new last four digits open it."""
     number = texts.read_mobile(mobile)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from central import schema
 from central.catalogue import CATALOGUE
+from central.database import retried
 from central.errors import Refused
 from central.service import Central, Work
 from sync.policy import Policy
@@ -45,6 +46,7 @@ def _leaves(tree: Mapping[str, Any], within: str) -> list[tuple[str, object]]:
     return found
 
 
+@retried
 def change(central: Central, assignments: Sequence[str]) -> Policy | Refused:
     """Set `name=value` pairs; values are JSON, or plain text where that is what is meant."""
     with central.write() as work:

@@ -10,12 +10,14 @@ from typing import Final
 from sqlalchemy import select, update
 
 from central import schema
+from central.database import retried
 from central.service import Central
 
 _VERDICTS_LEAP: Final = 1_000_000_000
 """Further than a terminal's changes of verdict can have come since any backup."""
 
 
+@retried
 def renew(central: Central) -> int:
     """Begin a new history of every bucket and every terminal's verdicts; answers the buckets.
 

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Table, delete, func, select
 
 from central import keys, ledger, schema
+from central.database import retried
 from central.ledger import Voucher
 from central.service import Central, Work
 from vouchers import codes, ids, sealed
@@ -154,6 +155,7 @@ def _queued(work: Work, voucher: Voucher, generation: int) -> dict[str, object]:
     }
 
 
+@retried
 def run(central: Central, *, limit: int = QUEUE_BATCH) -> int:
     """Seal up to `limit` rows of the queue: current codes first, by the start of validity.
 

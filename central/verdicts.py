@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import select, update
 
 from central import booking, schema
+from central.database import retried
 from central.errors import Refused
 from central.service import Central, Work
 from sync.limits import VERDICTS_MAX
@@ -82,6 +83,7 @@ def _verdict(row: Any) -> Verdict:
     )
 
 
+@retried
 def settle(central: Central, serial: str, way: str) -> Settled | Refused:
     """Close the verdict on an entry; the counter stops showing it.
 
