@@ -74,7 +74,7 @@ def export_entries(desk: Desk, args: Namespace, io: Io) -> int:
 
 def rescue(desk: Desk, args: Namespace, io: Io) -> int:
     """What central has not acknowledged, one file per epoch (`import-journal` takes each)."""
-    return rescue_parts(desk.station.counter.parts, args, io)
+    return desk.station.counter.exclusive(lambda parts: rescue_parts(parts, args, io))
 
 
 def rescue_parts(parts: Parts, args: Namespace, io: Io) -> int:

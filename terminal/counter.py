@@ -33,6 +33,7 @@ from vouchers.sealed import SealKey
 from vouchers.times import HOUR_MS
 
 T = TypeVar("T")
+Done = TypeVar("Done", Redeemed, Reversed)
 
 OPENED_MAX: Final = 8
 """Vouchers held open at once: one at the counter, a few by commands that queue."""
@@ -173,17 +174,18 @@ class ShopCounter:
             supervisor=supervisor,
         )
         try:
+            return self._reverse(undo)
+        except OutOfService as error:
+            if not isinstance(error.__cause__, OutcomeUnknown):
+                raise
+        # The commit failed and nothing came of it: reversing is safe to try once more.
+        return self._reverse(undo)
+
+    def _reverse(self, undo: Undo) -> Reversed | Refusal:
+        try:
             return self._committed(lambda: reversing.reverse(self._parts, undo))
         except OutcomeUnknown as unknown:
-            return self._reversed_after(unknown, undo)
-
-    def _reversed_after(self, unknown: OutcomeUnknown, undo: Undo) -> Reversed | Refusal:
-        """The repeat answers the first result if it stands, and books it once if it does not."""
-        try:
-            self.exclusive(lambda _: None)
-        except TerminalError as error:
-            raise OutcomeUnknown(f"{unknown}; {error}") from unknown
-        return self._committed(lambda: reversing.reverse(self._parts, undo))
+            return self._found_after(unknown, lambda: reversing.done(self._parts, undo.serial))
 
     def reprint(self, serial: str, *, clerk: str) -> bool:
         """Queue another copy, marked (AX-19)."""
@@ -276,18 +278,28 @@ class ShopCounter:
         try:
             return self._committed(work)
         except OutcomeUnknown as unknown:
-            try:
-                with self._lock:
-                    self._ensure_open()
-                    found = self._repeated(request, held)
-                    if found is not None:
-                        self._bear_witness(self._parts.journal.head())
-            except TerminalError as error:
-                raise OutcomeUnknown(f"{unknown}; {error}", request) from unknown
-            if found is not None:
-                self.on_entry()
-                return replace(found, repeated=False)
+            return self._found_after(unknown, lambda: self._repeated(request, held), request)
+
+    def _found_after(
+        self, unknown: OutcomeUnknown, find: Callable[[], Done | None], request: str | None = None
+    ) -> Done:
+        """What the journal holds after a commit that raised: that is the answer, for the first
+        time, and it is followed up like any other. Raises OutOfService when it is not there.
+        """
+        try:
+            with self._lock:
+                self._ensure_open()
+                with self._readable(OutOfService):
+                    found = find()
+                    head = self._parts.journal.head()
+                if found is not None:
+                    self._bear_witness(head)
+        except TerminalError as error:
+            raise OutcomeUnknown(f"{unknown}; {error}", request) from unknown
+        if found is None:
             raise OutOfService("the journal could not be written; nothing was booked") from unknown
+        self.on_entry()
+        return replace(found, repeated=False)
 
     def _committed(self, work: Callable[[], T]) -> T:
         """One use case that may append: then the witness, then the followers."""

@@ -67,6 +67,14 @@ def _find(parts: Parts, serial: str) -> _Original | None:
     return _Original(stored, entry, entries.read_redemption(entry), row[2])
 
 
+def done(parts: Parts, serial: str) -> Reversed | None:
+    """The reversal of a redemption, if it stands in the journal."""
+    original = _find(parts, serial)
+    if original is None or original.reversed_by is None:
+        return None
+    return _first_result(parts, original.reversed_by)
+
+
 def _case(parts: Parts, undo: Undo, original: _Original | None) -> ReversalCase:
     named = ids.parse_serial(undo.serial)
     return ReversalCase(

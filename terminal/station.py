@@ -16,7 +16,7 @@ from drivers.scanner.scan import Scan
 from terminal import assembly, device_profiles, keys, startup
 from terminal.assembly import Options
 from terminal.counter import Lamps, ShopCounter
-from terminal.errors import Misconfigured
+from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService
 from terminal.place import Place
 from terminal.printing import PrintWorker
 from terminal.scanning import ScannerWorker
@@ -51,10 +51,16 @@ class Station:
         self.counter.on_entry = self._entry_made
 
     def begin(self, version: str) -> None:
-        """Journal the start; slips that a crash left half-printed become questions."""
-        parts = self.counter.parts
-        self.counter.exclusive(lambda _: startup.started(parts, version, clerk=self.counter.clerk))
-        self.counter.exclusive(lambda _: parts.journal.warm())
+        """Journal the start; slips that a crash left half-printed become questions.
+
+        Raises OutOfService: nobody waits for the outcome of a start.
+        """
+        parts, clerk = self.counter.parts, self.counter.clerk
+        try:
+            self.counter.exclusive(lambda _: startup.started(parts, version, clerk=clerk))
+            self.counter.exclusive(lambda _: parts.journal.warm())
+        except OutcomeUnknown as error:
+            raise OutOfService(f"this terminal cannot start: {error}") from error
 
     def start(self) -> None:
         """Start the followers."""
