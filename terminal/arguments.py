@@ -18,6 +18,9 @@ REVERSAL_REASONS: Final = (
 )
 """As `vouchers.entries.REVERSAL_REASONS`; a test holds the two together."""
 
+NOTE_CHARS_MAX: Final = 80
+"""As `vouchers.limits.NOTE_CHARS_MAX`; a test holds the two together."""
+
 _REQUEST: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _CLERK: Final = re.compile(r"[A-Za-z0-9:_.@-]{1,64}", re.ASCII)
 
@@ -72,7 +75,7 @@ def _vouchers(commands: Any) -> None:
     reverse = _add(commands, "reverse", "undo a redemption of this terminal")
     reverse.add_argument("serial", metavar="SERIAL")
     reverse.add_argument("--reason-code", choices=REVERSAL_REASONS, default="mistake")
-    reverse.add_argument("--note", metavar="TEXT", help="at most 80 characters, never printed")
+    reverse.add_argument("--note", type=_note, metavar="TEXT", help="at most 80 characters, never printed")
     reverse.add_argument("--clerk", type=_clerk, metavar="ID")
 
 
@@ -127,6 +130,9 @@ def _installer(commands: Any) -> None:
     printed = _add(commands, "print-test", "a slip with one of everything")
     printed.add_argument(
         "--preview", type=_picture, metavar="FILE.png", help="a picture instead (FILE.txt: text)"
+    )
+    printed.add_argument(
+        "--template", metavar="DIR", help="the slip templates in DIR with sample values instead"
     )
     scanned = _add(commands, "scan-test", "show what a scanner sends, and propose settings")
     scanned.add_argument("--count", type=_positive, default=10, metavar="N", help="scans (10)")
@@ -206,6 +212,12 @@ def _seconds(text: str) -> float:
 def _request(text: str) -> str:
     if not _REQUEST.fullmatch(text):
         raise ArgumentTypeError("an id has 1 to 64 letters, digits, . _ : or -")
+    return text
+
+
+def _note(text: str) -> str:
+    if len(text) > NOTE_CHARS_MAX:
+        raise ArgumentTypeError(f"a note has at most {NOTE_CHARS_MAX} characters")
     return text
 
 
