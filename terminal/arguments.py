@@ -75,7 +75,9 @@ def _vouchers(commands: Any) -> None:
     reverse = _add(commands, "reverse", "undo a redemption of this terminal")
     reverse.add_argument("serial", metavar="SERIAL")
     reverse.add_argument("--reason-code", choices=REVERSAL_REASONS, default="mistake")
-    reverse.add_argument("--note", type=_note, metavar="TEXT", help="at most 80 characters, never printed")
+    reverse.add_argument(
+        "--note", type=_note, metavar="TEXT", help="at most 80 characters, never printed"
+    )
     reverse.add_argument("--clerk", type=_clerk, metavar="ID")
 
 
