@@ -10,6 +10,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Protocol
 
 from config.loader import Loaded
@@ -98,17 +99,28 @@ def show(
 
 @contextmanager
 def signalled() -> Iterator[threading.Event]:
-    """An event that SIGTERM, SIGINT and SIGHUP set, so that everything ends in order."""
-    ended = threading.Event()
+    """An event that SIGTERM, SIGINT and SIGHUP set, so that everything ends in order.
+
+    A handler runs in the middle of what the main thread is doing, perhaps inside this very event's
+    lock, and would wait for itself for ever: it only passes the word to a thread that sets it.
+    """
+    ended, signals = threading.Event(), SimpleQueue[int]()
+
+    def pass_on() -> None:
+        if signals.get():
+            ended.set()
+
+    threading.Thread(target=pass_on, name="signals", daemon=True).start()
     names = [signal.SIGTERM, signal.SIGINT]
     if hasattr(signal, "SIGHUP"):
         names.append(signal.SIGHUP)
-    before = {name: signal.signal(name, lambda *_: ended.set()) for name in names}
+    before = {name: signal.signal(name, lambda number, _: signals.put(number)) for name in names}
     try:
         yield ended
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
+        signals.put(0)
 
 
 def sync(desk: Desk, args: Namespace, io: Io) -> int:

@@ -1,0 +1,38 @@
+"""Ending on a signal, also when it comes at the worst moment.
+
+Goal: `run` and `demo` always end. Method: a process is signalled while its main thread is inside
+the lock of the very event that it waits on; a hang ends in a time-out.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WORST_MOMENT = """
+import os, signal
+from terminal.commands_run import signalled
+
+with signalled() as ended:
+    with ended._cond:  # where Event.wait and Event.set spend their time
+        os.kill(os.getpid(), signal.SIGTERM)
+    ended.wait()
+    os.kill(os.getpid(), signal.SIGINT)
+print("ended")
+"""
+
+
+def test_a_signal_inside_the_wait_ends_it() -> None:
+    """A handler that took the event's lock would wait for itself for ever."""
+    result = subprocess.run(
+        [sys.executable, "-c", WORST_MOMENT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (result.returncode, result.stdout) == (0, "ended\n"), result.stderr
