@@ -82,6 +82,8 @@ class Receipt(Section, frozen=True, kw_only=True):
     header: tuple[Name, ...] = ()
     """Lines above the slip, such as the shop's name."""
     footer: tuple[Name, ...] = ()
+    template: str = ""
+    """A folder with the shop's own redeemed.toml and reversed.toml; empty: those of `language`."""
     backlog_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 15
     """After an outage, older slips are not printed by themselves but stay in the history."""
 

@@ -14,6 +14,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ from drivers.ports import resolve
 from drivers.scanner.framing import framer_for
 from drivers.scanner.profile import ScannerProfile
 from drivers.scanner.scan import Scan
-from terminal import device_profiles, sample_slip, scan_trial
+from terminal import device_profiles, sample_slip, scan_trial, slip_templates
 from terminal.desk import DONE, Io, fail
 from terminal.errors import Misconfigured, OutOfService
 from terminal.scan_trial import Advice, Reading, Trial
@@ -54,10 +55,15 @@ Told = tuple[JobState, str] | DeviceEvent
 
 
 def print_test(loaded: Loaded, args: Namespace, io: Io) -> int:
-    """A slip with one of everything, on paper or as a picture (or text, for FILE.txt)."""
+    """A slip with one of everything, or an owner's templates with sample values: on paper, or as
+    a picture (or text, for FILE.txt)."""
     settings, language = loaded.settings, _language(loaded)
     profile = device_profiles.printer_profile(settings.printer.profile)
-    slip = sample_slip.compose(style(settings.receipt), profile)
+    if args.template is None:
+        slip = sample_slip.compose(style(loaded), profile)
+    else:
+        own = slip_templates.own(Path(args.template))
+        slip = sample_slip.of_templates(replace(style(loaded), templates=own))
     if args.preview:
         return _preview(slip, profile, Path(args.preview), language, args, io)
     if not settings.printer.port:

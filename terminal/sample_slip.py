@@ -1,19 +1,46 @@
-"""A slip that shows what a printer can do, for installers and slip designers.
+"""Slips that show what a printer can do, and what templates look like, to installers.
 
-Responsible for: one of everything that slips are made of, and a code that shows whether a scanner
-passes every character on. Not responsible for: printing it. Invariant: it looks like no voucher.
+Responsible for: one of everything that slips are made of, a code that shows whether a scanner
+passes every character on, and sample values for templates. Not responsible for: printing it.
+Invariant: it looks like no voucher.
 """
 
 from typing import Final
 
+import msgspec
+
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Block, Code128, Columns, Cut, Feed, Line, Qr, Rule, Slip
+from terminal import slips
+from terminal.slip_facts import SlipFacts
 from terminal.slips import SlipStyle
 
 TEST_TEXT: Final = "HX1:0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 """Every character that a signed QR can hold; `hexiao scan-test` knows it."""
 
 _RULER: Final = "1234567890"
+
+_NO_CODE: Final = "00000000000"
+"""Where a template shows the new code; no voucher has it."""
+
+_FACTS: Final = SlipFacts(
+    kind="redeemed",
+    serial="SAMPLE_1_00000002",
+    posid="SAMPLE",
+    outlet_name="示例门店 Sample outlet",
+    merchant_name="示例商户 Sample merchant",
+    clerk="sample",
+    product_name="示例商品 Sample product",
+    shares=2,
+    left=3,
+    at=1_767_240_000_000,
+    valid_until=1_798_732_800_000,
+    mode="online",
+    head="0" * 64,
+    time_zone="Asia/Shanghai",
+    slip_text="商品说明 The product's text",
+    successor=True,
+)
 
 
 def compose(style: SlipStyle, profile: PrinterProfile) -> Slip:
@@ -42,3 +69,12 @@ def compose(style: SlipStyle, profile: PrinterProfile) -> Slip:
         Cut(),
     ]
     return Slip(tuple(blocks))
+
+
+def of_templates(style: SlipStyle) -> Slip:
+    """Both slips with sample values, one after the other: a redemption in part, and its undoing."""
+    undone = msgspec.structs.replace(
+        _FACTS, kind="reversed", serial="SAMPLE_1_00000003", reverses=_FACTS.serial
+    )
+    redeemed = slips.compose(_FACTS, _NO_CODE, 1, style)
+    return Slip((*redeemed.blocks, *slips.compose(undone, None, 1, style).blocks))

@@ -9,11 +9,11 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from config.schema import Receipt
+from config.loader import Loaded
 from drivers import emulated
 from drivers.display import Display, DisplayProfile
 from drivers.scanner.scan import Scan
-from terminal import assembly, device_profiles, keys, startup
+from terminal import assembly, device_profiles, keys, slip_templates, startup
 from terminal.assembly import Options
 from terminal.counter import Lamps, ShopCounter
 from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService
@@ -121,7 +121,7 @@ class Station:
             self.counter,
             settings.printer.port,
             device_profiles.printer_profile(settings.printer.profile),
-            style=style(settings.receipt),
+            style=style(self.place.loaded),
             backlog_minutes=settings.receipt.backlog_minutes,
             statistics=self.place.data.printer_statistics,
         )
@@ -169,6 +169,8 @@ def options(place: Place, ask: Callable[[], str] | None) -> Options:
     return Options(settings.scanner.url_parameters, settings.disk.min_free_mb, ask)
 
 
-def style(receipt: Receipt) -> SlipStyle:
-    """What the settings say about slips."""
-    return SlipStyle(receipt.language, receipt.header, receipt.footer)
+def style(loaded: Loaded) -> SlipStyle:
+    """What the settings say about slips. Raises Misconfigured for an unusable template."""
+    receipt = loaded.settings.receipt
+    own = slip_templates.own(loaded.resolve(receipt.template)) if receipt.template else None
+    return SlipStyle(receipt.language, receipt.header, receipt.footer, templates=own)

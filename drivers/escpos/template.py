@@ -22,7 +22,10 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from drivers.errors import Misconfigured
-from drivers.escpos.slip import Block, Line, Slip, block_from
+from drivers.escpos.slip import Block, Slip, block_from
+
+VALUE_CHARS_MAX = 500
+"""A template that was read can be filled with any values whose lines are no longer than this."""
 
 _NAME = re.compile(r"\{([a-z_]+)\}")
 _BRACES = re.compile(r"[{}]")
@@ -51,9 +54,10 @@ def read_template(text: str, names: Set[str]) -> Template:
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise Misconfigured("a slip template is a list of [[block]] tables")
     parts = tuple(_part(block, number, names) for number, block in enumerate(blocks, 1))
-    template = Template(parts)
-    fill(template, dict.fromkeys(names, "1"))  # every block must be whole with any values
-    return template
+    anything = dict.fromkeys(names, "1" * VALUE_CHARS_MAX)
+    for number, part in enumerate(parts, 1):
+        _blocks(part, number, anything)  # whatever its condition, a block must be whole
+    return Template(parts)
 
 
 def fill(template: Template, values: Mapping[str, str]) -> Slip:
@@ -62,11 +66,15 @@ def fill(template: Template, values: Mapping[str, str]) -> Slip:
     for number, part in enumerate(template.parts, 1):
         if (part.when and not values.get(part.when)) or values.get(part.unless):
             continue
-        try:
-            blocks += _lines(block_from(_filled(part.block, values)))
-        except ValueError as fault:
-            raise Misconfigured(f"slip template, block {number}: {fault}") from None
+        blocks += _blocks(part, number, values)
     return Slip(tuple(blocks))
+
+
+def _blocks(part: _Part, number: int, values: Mapping[str, str]) -> list[Block]:
+    try:
+        return [block_from(block) for block in _lines(_filled(part.block, values))]
+    except ValueError as fault:
+        raise Misconfigured(f"slip template, block {number}: {fault}") from None
 
 
 def _part(block: dict[str, object], number: int, names: Set[str]) -> _Part:
@@ -96,9 +104,9 @@ def _filled(block: dict[str, object], values: Mapping[str, str]) -> dict[str, ob
     }
 
 
-def _lines(block: Block) -> list[Block]:
-    """A line whose value holds several lines becomes as many."""
-    if not isinstance(block, Line) or "\n" not in block.text:
+def _lines(block: dict[str, object]) -> list[dict[str, object]]:
+    """A line whose value holds several lines becomes as many; each has its own limit."""
+    text = block.get("text")
+    if block.get("t") != "line" or not isinstance(text, str) or "\n" not in text:
         return [block]
-    texts = block.text.splitlines()
-    return [Line(text, block.align, block.size, block.bold, block.underline) for text in texts]
+    return [{**block, "text": one} for one in text.splitlines()]

@@ -68,6 +68,8 @@ def test_filling() -> None:
         ('[[block]]\nt = "banner"', "block 1"),
         ('[[block]]\nt = "line"\ntext = "a"\nsize = "huge"', "block 1"),
         ('[[block]]\nt = "feed"\nlines = 99', "block 1"),
+        ('[[block]]\nt = "line"\ntext = "a"\nsize = "huge"\nunless = "left"', "block 1"),
+        ('[[block]]\nt = "line"\ntext = "' + "{left}" * 5 + '"', "2,000"),
     ],
 )
 def test_wrong_templates_are_found_when_they_are_read(text: str, said: str) -> None:
@@ -81,6 +83,13 @@ def test_a_value_that_does_not_fit_is_told() -> None:
     template = read_template(TEXT, NAMES)
     with pytest.raises(Misconfigured, match="2,000"):
         fill(template, {"shop": "x" * 3_000})
+
+
+def test_a_long_value_of_short_lines() -> None:
+    """Each line of a value has the limit of a line, not the value."""
+    template = read_template(TEXT, NAMES)
+    values = {"slip_text": "\n".join(["x" * 400] * 10)}
+    assert fill(template, values).blocks[2:-1] == (Line("x" * 400),) * 10
 
 
 def test_a_template_is_previewed() -> None:
