@@ -70,13 +70,15 @@ def read(path: Path) -> Settings:
     try:
         if path.stat().st_size > SETTINGS_BYTES_MAX:
             raise SettingsError(f"{path} is too large to be a settings file")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text: save it as UTF-8") from error
     try:
-        return msgspec.convert(tomllib.loads(text), Settings)
+        raw = tomllib.loads(text)
+        _refuse_control_characters(raw, path)
+        return msgspec.convert(raw, Settings)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
     except RecursionError as error:
@@ -85,3 +87,18 @@ def read(path: Path) -> Settings:
         raise SettingsError(
             f"{path}: {error}. See config/default.toml for what is known"
         ) from error
+
+
+def _refuse_control_characters(value: object, path: Path, name: str = "") -> None:
+    """TOML can write any character as an escape; no path, port or line of a slip holds these."""
+    match value:
+        case dict():
+            for key, each in value.items():
+                _refuse_control_characters(each, path, f"{name}.{key}".lstrip("."))
+        case list():
+            for each in value:
+                _refuse_control_characters(each, path, name)
+        case str() if any(ord(sign) < 32 or 127 <= ord(sign) < 160 for sign in value):
+            raise SettingsError(f"{path}: {name} holds a control character: take it out")
+        case _:
+            pass

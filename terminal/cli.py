@@ -11,12 +11,14 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
 from config.loader import Loaded, SettingsError, load
 from terminal import control
 from terminal.arguments import WrongUsageError, parser
+from terminal.console import plain
 from terminal.control import Asked
 from terminal.errors import HeldElsewhere, Misconfigured, OutcomeUnknown, OutOfService, said_of
 from terminal.place import Place
@@ -30,6 +32,9 @@ _BY_HOLDER: Final = ("lookup", "redeem", "reverse", "sync", "journal", "doctor")
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; answers the exit status."""
+    # A console of few characters, or a name of none, must not end a command in a traceback.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not __debug__:
         sys.stderr.write("hexiao does not run with python -O: its assertions guard money\n")
         return WRONG_USE
@@ -71,7 +76,7 @@ def _said(args: Namespace, reason: str, message: str, status: int) -> int:
 
         sys.stdout.write(json.dumps({"ok": False, "reason": reason, "message": message}) + "\n")
     else:
-        sys.stderr.write(message + "\n")
+        _write_err(message + "\n")
     return status
 
 
@@ -115,12 +120,12 @@ def _own(loaded: Loaded, args: Namespace) -> int:
 
 
 def _write_out(text: str) -> None:
-    sys.stdout.write(text)
+    sys.stdout.write(plain(text))
     sys.stdout.flush()
 
 
 def _write_err(text: str) -> None:
-    sys.stderr.write(text)
+    sys.stderr.write(plain(text))
 
 
 def ask_passphrase() -> str:

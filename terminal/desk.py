@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from terminal import words
+from terminal.console import escaped
 from terminal.station import Station
 from vouchers.reasons import Refusal
 
@@ -42,7 +43,7 @@ class Io:
 
     def json(self, message: dict[str, object]) -> None:
         """One object on a line of standard output."""
-        self.out(json.dumps(message, ensure_ascii=False) + "\n")
+        self.out(escaped(json.dumps(message, ensure_ascii=False)) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
