@@ -17,6 +17,7 @@ from terminal.doctor import flush
 from terminal.doctor.finding import Found, found, guarded
 from terminal.outcomes import Status
 from terminal.place import Place
+from terminal.station import style
 
 FLUSH_US_MIN: Final = 50
 """A disk that is quicker than this answers before it has written (storage notes, 1.1)."""
@@ -100,6 +101,7 @@ def probed(place: Place) -> Iterator[Found]:
     emulated.register()
     yield from guarded("printer", lambda: _printer(place))
     yield from guarded("printer", lambda: _counted(place))
+    yield from guarded("printer", lambda: _slips(place))
     yield from guarded("scanner", lambda: _scanner(place))
     if place.loaded.settings.printer.port or place.loaded.settings.scanner.port:
         for one in probe.probe_surroundings(groups=_groups()):
@@ -142,6 +144,12 @@ def _counted(place: Place) -> Iterator[Found]:
         failed=counts.get(Counter.SLIPS_FAILED, 0),
         lost=counts.get(Counter.COMMUNICATION_ERRORS, 0),
     )
+
+
+def _slips(place: Place) -> Iterator[Found]:
+    """The owner's own templates, without which the till does not start."""
+    style(place.loaded)
+    yield from ()
 
 
 def _scanner(place: Place) -> Iterator[Found]:

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from config.loader import Loaded
-from config.schema import Central, Disk, Kiosk, Paths, Printer, Scanner, Settings
+from config.schema import Central, Disk, Kiosk, Paths, Printer, Receipt, Scanner, Settings
 from drivers.emulated import register
 from drivers.escpos.status import PrinterStatus
 from sync import messages
@@ -339,6 +339,13 @@ def test_a_keyboard_scanner_is_looked_for(shop: Shop, port: str, colour: str) ->
     """A grabbed keyboard is not opened as a serial port: it is there and may be read, or not."""
     _, found = examine(place(shop, scanner=Scanner(port=port, profile="hid-evdev")))
     assert level(found, "scanner") == colour
+
+
+def test_a_slip_template_that_stops_the_till_is_red(shop: Shop) -> None:
+    """`receipt.template` is read as the till reads it: file and fault are named."""
+    _, found = examine(place(shop, receipt=Receipt(template="no-such-folder")))
+    assert level(found, "printer") == "red"
+    assert "redeemed.toml cannot be read" in found["printer"][-1]["message"]
 
 
 def test_an_unknown_profile_is_red(shop: Shop) -> None:
