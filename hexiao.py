@@ -11,6 +11,9 @@ from collections.abc import Sequence
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; answers the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["bench"] and "central" in words:
+        words.remove("central")  # `bench central` is `central bench`
+        words.insert(0, "central")
     if words[:1] == ["central"]:
         from central.cli import main as central
 

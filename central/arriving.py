@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from vouchers import entries, ids
 from vouchers.booking import FLAG_CLOCK, FLAG_OFFLINE_LONG, Verdict
-from vouchers.entries import Entry, EntryError, Kind, Totals
+from vouchers.entries import Entry, EntryError, Kind, Redemption, Reversal, Totals
 from vouchers.limits import SHARES_MAX
 
 QUARANTINED: Final = "quarantined"
@@ -26,6 +26,12 @@ CLERK_CHARS_MAX: Final = 64
 
 NEW: Final = 0
 """The number of a verdict that has not been given yet; booking gives it."""
+
+
+Read = tuple[Entry | None, Redemption | Reversal | None]
+"""An entry and what it moved; nothing of either when it cannot be believed."""
+
+_UNREADABLE: Final[Read] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class Line:
     hash: str
     sig: bytes | None
     entry: Entry | None
+    moved: Redemption | Reversal | None
     barred: Verdict | None
 
 
@@ -65,11 +72,11 @@ def read_new(stream: Any, upload: Upload, hashes: Sequence[str], skip: int) -> l
     for index in range(skip, len(hashes)):
         seq = upload.first + index
         sig = upload.signatures.get(seq)
-        entry = _read(upload, seq, upload.bodies[index], prev=prev, totals=totals)
+        entry, moved = _read(upload, seq, upload.bodies[index], prev=prev, totals=totals)
         barred = Verdict.QUARANTINED if entry is None else None
         if seq in bad:
             barred = Verdict.BAD_SIGNATURE
-        lines.append(Line(seq, upload.bodies[index], hashes[index], sig, entry, barred))
+        lines.append(Line(seq, upload.bodies[index], hashes[index], sig, entry, moved, barred))
         # After an entry that cannot be read the next one's totals are taken as they are.
         totals = entry.totals if entry else None
         prev = hashes[index]
@@ -86,25 +93,29 @@ def _badly_signed(upload: Upload, hashes: Sequence[str], key: Ed25519PublicKey) 
     return range(max(good, default=upload.first - 1) + 1, upload.first + len(hashes))
 
 
-def _read(upload: Upload, seq: int, body: str, *, prev: str, totals: Totals | None) -> Entry | None:
+def _read(upload: Upload, seq: int, body: str, *, prev: str, totals: Totals | None) -> Read:
     try:
         entry = entries.read_entry(body)
         if (entry.posid, entry.epoch) != (upload.posid, upload.epoch):
-            return None
+            return _UNREADABLE
         before = totals if totals is not None else entry.totals
         wrong = entries.follows(entry, prev=prev, seq=seq, totals=before)
         if wrong is not None and totals is not None:
-            return None
+            return _UNREADABLE
         if totals is None and (entry.prev, entry.seq) != (prev, seq):
-            return None
-        moved = 0
-        if entry.kind is Kind.REDEEMED:
-            moved = entries.read_redemption(entry).shares
-        elif entry.kind is Kind.REVERSED:
-            moved = entries.read_reversal(entry).shares
+            return _UNREADABLE
+        moved = _what_moved(entry)
     except EntryError:
-        return None
-    return entry if moved <= SHARES_MAX else None
+        return _UNREADABLE
+    if moved is not None and moved.shares > SHARES_MAX:
+        return _UNREADABLE
+    return entry, moved
+
+
+def _what_moved(entry: Entry) -> Redemption | Reversal | None:
+    if entry.kind is Kind.REDEEMED:
+        return entries.read_redemption(entry)
+    return entries.read_reversal(entry) if entry.kind is Kind.REVERSED else None
 
 
 def booking_row(
@@ -124,11 +135,13 @@ def booking_row(
         "flags": "[]",
         "excess": 0,
         "others": "[]",
+        "settled": None,
+        "settled_at": None,
         "verdict_seq": NEW,
+        "statement": None,
     }
-    entry = line.entry
-    if entry is not None and entry.kind in (Kind.REDEEMED, Kind.REVERSED):
-        return row | _moved(entry, received, long_ms)
+    if line.entry is not None and line.moved is not None:
+        return row | _moved(line.entry, line.moved, received, long_ms)
     # In the place of a voucher its own serial: it is judged, but with nothing else.
     return None if line.barred is None else row | _UNREAD | {"voucher": row["serial"]}
 
@@ -149,7 +162,9 @@ _UNREAD: Final[dict[str, object]] = {
 }
 
 
-def _moved(entry: Entry, received: int, long_ms: int) -> dict[str, object]:
+def _moved(
+    entry: Entry, moved: Redemption | Reversal, received: int, long_ms: int
+) -> dict[str, object]:
     """What a redemption or reversal says, as columns."""
     common: dict[str, object] = {
         "kind": str(entry.kind),
@@ -158,8 +173,8 @@ def _moved(entry: Entry, received: int, long_ms: int) -> dict[str, object]:
         "at": entry.at,
         "marks": json.dumps(sorted(_marks(entry, received, long_ms))),
     }
-    if entry.kind is Kind.REVERSED:
-        undone = entries.read_reversal(entry)
+    if isinstance(moved, Reversal):
+        undone = moved
         return common | {
             "voucher": undone.voucher,
             "shares": undone.shares,
@@ -171,7 +186,7 @@ def _moved(entry: Entry, received: int, long_ms: int) -> dict[str, object]:
             "claim": None,
             "reverses": undone.reverses if ids.parse_serial(undone.reverses) else "",
         }
-    used = entries.read_redemption(entry)
+    used = moved
     # A voucher known by its QR only has no successor at the counter: central makes the next code.
     moves_on = used.successor or (used.evidence == "qr" and used.left > 0)
     return common | {

@@ -7,13 +7,14 @@ changes gets a new number of its terminal, so the counter hears of it.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, update
 
-from central import catalogue, ledger, schema, sealing
+from central import bulk, catalogue, ledger, schema, sealing
 from central.arriving import NEW
 from central.ledger import Voucher
 from central.service import Work
@@ -33,7 +34,21 @@ class Outcome:
 
 
 def rebook(work: Work, voucher_ids: Collection[str]) -> None:
-    """Judge all entries of these vouchers again and store what changed.
+    """Judge all entries of these vouchers again and store what changed."""
+    _judge(work, voucher_ids, ())
+
+
+def book(work: Work, new: Sequence[Mapping[str, object]]) -> None:
+    """Add the bookings of a batch, judged with all others of their vouchers.
+
+    Each is written once, with its verdict. `new` names all columns but those of the verdict
+    (`arriving.booking_row`).
+    """
+    _judge(work, {str(row["voucher"]) for row in new}, new)
+
+
+def _judge(work: Work, voucher_ids: Collection[str], new: Sequence[Mapping[str, object]]) -> None:
+    """Judge the bookings of these vouchers, those in store and the new ones.
 
     Locks are taken in one order everywhere, so that two transactions never wait for each other:
     the stream, vouchers by id, verdict counters by POSID, feed heads by bucket.
@@ -42,7 +57,7 @@ def rebook(work: Work, voucher_ids: Collection[str]) -> None:
     outlets = catalogue.buckets(work)
     outcomes: list[Outcome] = []
     changed: list[Voucher] = []
-    for voucher_id, rows in sorted(_rows(work, voucher_ids).items()):
+    for voucher_id, rows in sorted(_rows(work, voucher_ids, new).items()):
         voucher = found.get(voucher_id)
         if voucher is None:
             outcomes.extend(_unknown(row) for row in rows)
@@ -56,19 +71,27 @@ def rebook(work: Work, voucher_ids: Collection[str]) -> None:
     _store(work, [outcome for outcome in outcomes if _differs(outcome)])
 
 
-def _rows(work: Work, voucher_ids: Collection[str]) -> dict[str, list[Any]]:
+def _rows(
+    work: Work, voucher_ids: Collection[str], new: Sequence[Mapping[str, object]]
+) -> dict[str, list[Any]]:
     """The bookings of each voucher, in the order in which they came."""
     table = schema.bookings
     grouped: dict[str, list[Any]] = {}
     for part in ledger.parts(sorted(voucher_ids)):
         rows = work.connection.execute(
-            select(table)
-            .where(table.c.merchant == work.merchant, table.c.voucher.in_(part))
-            .order_by(table.c.received_at, table.c.posid, table.c.epoch, table.c.seq)
+            select(table).where(table.c.merchant == work.merchant, table.c.voucher.in_(part))
         )
         for row in rows:
             grouped.setdefault(row.voucher, []).append(row)
+    for values in new:
+        grouped.setdefault(str(values["voucher"]), []).append(SimpleNamespace(**values))
+    for found in grouped.values():
+        found.sort(key=_arrived)
     return grouped
+
+
+def _arrived(row: Any) -> tuple[int, str, int, int]:
+    return row.received_at, row.posid, row.epoch, row.seq
 
 
 def _book(
@@ -159,32 +182,21 @@ def _differs(outcome: Outcome) -> bool:
 
 
 def _store(work: Work, outcomes: Sequence[Outcome]) -> None:
-    if not outcomes:
-        return
-    table = schema.bookings
-    values = []
+    fresh, changed = list[dict[str, object]](), list[dict[str, object]]()
     for posid in sorted({outcome.row.posid for outcome in outcomes}):
         mine = [outcome for outcome in outcomes if outcome.row.posid == posid]
-        seq = next_verdicts(work, posid, len(mine))
-        for outcome in mine:
-            row = outcome.row
-            values.append(
-                {"_posid": posid, "_epoch": row.epoch, "_seq": row.seq, "verdict_seq": seq}
-                | _columns(outcome)
-            )
-            seq += 1
-    names = [name for name in values[0] if not name.startswith("_")]
-    work.connection.execute(
-        update(table)
-        .where(
-            table.c.merchant == work.merchant,
-            table.c.posid == bindparam("_posid"),
-            table.c.epoch == bindparam("_epoch"),
-            table.c.seq == bindparam("_seq"),
-        )
-        .values({name: bindparam(name) for name in names}),
-        values,
-    )
+        first = next_verdicts(work, posid, len(mine))
+        for seq, outcome in enumerate(mine, start=first):
+            values = _columns(outcome) | {"verdict_seq": seq}
+            if outcome.row.verdict_seq == NEW:
+                fresh.append(vars(outcome.row) | values)
+            else:
+                changed.append({name: getattr(outcome.row, name) for name in _KEY} | values)
+    bulk.insert(work.connection, schema.bookings, fresh)
+    bulk.update(work.connection, schema.bookings, _KEY, changed)
+
+
+_KEY: Final = ("merchant", "posid", "epoch", "seq")
 
 
 def next_verdicts(work: Work, posid: str, count: int) -> int:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from central.bench import ENGINES
 from central.commands import catalogue, fleet, orders, running
 from central.commands.context import Command, Context
 from central.errors import Misconfigured, OutOfService, Refused
@@ -126,6 +127,9 @@ def _service(tree: _Tree) -> None:
     run.add_argument("job", nargs="*", help="names; all if none is given")
     run.add_argument("--loop", action="store_true", help="go on until a signal")
     tree.add("list", running.jobs_list, "the jobs and when they ran", under=jobs)
+    bench = tree.add("bench", running.bench, "speed, as ratios to bare limits of the same run")
+    bench.add_argument("--batches", type=int, default=40, metavar="N", help="of 500 entries each")
+    bench.add_argument("--engine", choices=ENGINES, help="default: one after the other")
     tree.add("demo-seed", running.demo_seed, "sample data for `hexiao demo`")
 
 

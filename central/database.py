@@ -1,7 +1,7 @@
 """The one door to the database: snapshots to read from, and transactions that write.
 
-Responsible for: the engine, the pragmas of SQLite, and the two kinds of transaction. The only
-module that knows the dialects apart. Not responsible for: what is read or written.
+Responsible for: the engine, the pragmas of SQLite, and the two kinds of transaction. With
+`bulk` the only module that knows the dialects apart. Not responsible for: what is read or written.
 Invariants: a reader sees one moment; a writer of SQLite takes the write lock when it begins (no
 upgrade, so no deadlock) and commits with synchronous=FULL; foreign writers wait, they do not fail;
 a transaction that lost against another one changed nothing, and is tried again (`retried`).

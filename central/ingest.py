@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from central import alarms, arriving, booking, claims, forks, policies, schema
+from central import alarms, arriving, booking, bulk, claims, forks, policies, schema
 from central.arriving import Line, Upload
 from central.claims import Claimant
 from central.database import retried
@@ -107,9 +107,7 @@ def _apply(central: Central, work: Work, stream: Any, lines: Sequence[Line]) -> 
     found = [arriving.booking_row(work.merchant, stream, line, received, long_ms) for line in lines]
     rows = [row for row in found if row is not None]
     _settle_claims(work, stream, lines, rows)
-    if rows:
-        work.connection.execute(schema.bookings.insert(), rows)
-    booking.rebook(work, {str(row["voucher"]) for row in rows})
+    booking.book(work, rows)
     barred = [line for line in lines if line.barred is not None]
     if barred:
         words = (
@@ -120,8 +118,9 @@ def _apply(central: Central, work: Work, stream: Any, lines: Sequence[Line]) -> 
 
 
 def _store_entries(work: Work, stream: Any, lines: Sequence[Line], received: int) -> None:
-    work.connection.execute(
-        schema.entries.insert(),
+    bulk.insert(
+        work.connection,
+        schema.entries,
         [
             {
                 "merchant": work.merchant,

@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 
-from central import schema
+from central import bulk, schema
 from central.service import Work
 from sync.feed import State, StatePut, row_digest
 from vouchers import codes, times
@@ -139,13 +139,13 @@ def change_all(work: Work, after: Sequence[Voucher]) -> None:
     """Write changed vouchers, each already under its next version, and publish them."""
     if not after:
         return
-    table = schema.vouchers
-    work.connection.execute(
-        update(table)
-        .where(table.c.merchant == work.merchant, table.c.voucher == bindparam("_id"))
-        .values({name: bindparam(f"_{name}") for name in _MUTABLE}),
+    bulk.update(
+        work.connection,
+        schema.vouchers,
+        ("merchant", "voucher"),
         [
-            {"_id": voucher.voucher, **{f"_{name}": getattr(voucher, name) for name in _MUTABLE}}
+            {"merchant": work.merchant, "voucher": voucher.voucher}
+            | {name: getattr(voucher, name) for name in _MUTABLE}
             for voucher in after
         ],
     )

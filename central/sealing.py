@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Table, delete, func, select
 
-from central import keys, ledger, schema
+from central import bulk, keys, ledger, schema
 from central.database import retried
 from central.ledger import Voucher
 from central.service import Central, Work
@@ -126,10 +126,8 @@ def enqueue(work: Work, vouchers: Sequence[Voucher]) -> None:
     )
     missing = sorted(need - have)
     if missing:
-        work.connection.execute(
-            schema.sealing.insert(),
-            [_queued(work, by_id[voucher], generation) for voucher, generation in missing],
-        )
+        rows = [_queued(work, by_id[voucher], generation) for voucher, generation in missing]
+        bulk.insert(work.connection, schema.sealing, rows)
 
 
 def _present(work: Work, table: Table, voucher_ids: Sequence[str]) -> set[tuple[str, int]]:

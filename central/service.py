@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, inspect, select, text, update
 
-from central import schema
+from central import bulk, schema
 from central.clock import now_ms
 from central.database import Database
 from central.errors import Misconfigured
@@ -170,7 +170,7 @@ def _publish(work: Work) -> None:
             }
         )
         next_seq[change.bucket] += 1
-    work.connection.execute(schema.feed.insert(), rows)
+    bulk.insert(work.connection, schema.feed, rows)
 
 
 def _advance(work: Work, bucket: int, count: int) -> int:

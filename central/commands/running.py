@@ -7,10 +7,12 @@ import signal
 import threading
 from dataclasses import asdict
 
+from central import bench as benches
 from central import demo_seed as demo
 from central import jobs, restoring, service, setup, texts
 from central.commands.context import Context
 from central.errors import Misconfigured, Refused
+from central.output import DONE, WRONG
 from vouchers import times
 
 
@@ -35,6 +37,17 @@ def migrate(context: Context, _args: argparse.Namespace) -> int:
     setup.migrate(context.url)
     values = {"ok": True, "database": context.url, "version": service.REVISION}
     return context.output.say(values, f"{context.url} is at version {service.REVISION}")
+
+
+def bench(context: Context, args: argparse.Namespace) -> int:
+    """Measure, in databases of its own; `--database` is not touched."""
+    if not 1 <= args.batches <= benches.BATCHES_MAX:
+        words = f"--batches must lie between 1 and {benches.BATCHES_MAX:,}"
+        return context.output.refuse(Refused("bad_count", words), WRONG)
+    engines = (args.engine,) if args.engine else benches.ENGINES
+    for figure in benches.figures(engines, benches.Effort(batches=args.batches)):
+        context.output.say(figure.json(), figure.text())
+    return DONE
 
 
 def serve(context: Context, args: argparse.Namespace) -> int:
