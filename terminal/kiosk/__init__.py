@@ -44,6 +44,10 @@ _ENVIRONMENT: Final = {
 }
 
 
+_FIXED_SIZE: Final = ("COLUMNS", "LINES")
+"""Left behind by some shells and programs: they would fix the size of a window that changes."""
+
+
 class ScanLike(Protocol):
     """What the kiosk needs of a scan: its text."""
 
@@ -97,6 +101,8 @@ def _run_screen(session: Session) -> int:
         session.setting = replace(session.setting, language=language)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    for name in _FIXED_SIZE:
+        os.environ.pop(name, None)
     try:
         from terminal.kiosk.app import run_screen
     except ImportError as error:

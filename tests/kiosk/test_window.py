@@ -275,3 +275,12 @@ def test_a_change_of_size_whose_signal_was_lost_is_seen(tmp_path: Path) -> None:
         window.until(READY)
         window.resize(120, 36)
         window.until(lambda text: "F10 关闭" in text.splitlines()[-1])
+
+
+def test_a_size_in_the_environment_does_not_fix_the_window(tmp_path: Path) -> None:
+    """COLUMNS and LINES of a shell are not the size of a window that changes."""
+    paths = ["--log", str(tmp_path / "asked"), "--trace", str(tmp_path / "trace")]
+    with Window(["-m", "tests.kiosk.show", *paths], COLUMNS="80", LINES="24") as window:
+        window.until(READY)
+        window.resize(120, 36)
+        window.until(lambda text: "F10 关闭" in text.splitlines()[-1])
