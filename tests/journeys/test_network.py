@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -123,3 +124,20 @@ def test_commands_do_not_wait_for_a_slow_central(world: World, till: Till, line:
     line.release()
     assert till.ask("sync")["behind"] == 0
     assert [row["serial"] for row in world.booked()] == [done["serial"]]
+
+
+def test_one_request_at_once_while_central_is_slow(world: World, till: Till, line: Line) -> None:
+    """AX-02: two that wait for their claims at the same time book once; the other is told so."""
+    voucher = world.issue(4)
+    with till.station() as station, ThreadPoolExecutor() as pool:
+        until(lambda: online(station) and not line_is_new(station, voucher), PATIENCE_S)
+        line.hold()
+        asked = [
+            pool.submit(redeem, station.counter, voucher.code, voucher.last4) for _ in range(2)
+        ]
+        done = [each.result(PATIENCE_S) for each in asked]
+        assert line.asked.count("claims") == 2
+        line.release()
+        until(lambda: caught_up(station), PATIENCE_S)
+    assert sorted(each.repeated for each in done) == [False, True]
+    arrived(world, done[:1])

@@ -1,4 +1,4 @@
-"""A merchant for journeys: central and its tills, as real processes on real files.
+"""A merchant for journeys: central as a process, and its tills, on real files.
 
 Responsible for: making them once (`prepare`), giving each test a copy of its own, starting and
 stopping central on the same address, running `hexiao` as a person would, and devices on real ptys.
@@ -8,6 +8,7 @@ processes and output; a traceback in any command fails the test that ran it.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -25,10 +26,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import pytest
+
 from config.loader import load
 from drivers.emulated.machine import Build
 from drivers.emulated.printer import EmulatedPrinter
 from drivers.emulated.scanner import EmulatedScanner
+from hexiao import main
 from terminal.commands import serve
 from terminal.commands_run import held_station
 from terminal.station import Station
@@ -71,39 +75,41 @@ class Voucher:
     shares: int
 
 
-def hexiao(*words: str, stdin: str = "", **environment: str) -> Done:
-    """Run one command to its end, in a process of its own."""
+def hexiao(*words: str, stdin: str = "") -> Done:
+    """Run one command to its end, here, as the console script does: starting Python for each
+    would be most of the time of a journey. What goes on is a process of its own (`Process`)."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, stream in (("stdin", io.StringIO(stdin)), ("stdout", out), ("stderr", err)):
+            patch.setattr(sys, name, stream)
+        status = main(list(words))
+    return Done(status, out.getvalue(), err.getvalue())
+
+
+def hexiao_process(*words: str, stdin: bytes = b"", **environment: str) -> Done:
+    """Run one command to its end in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "hexiao", *words],
         cwd=ROOT,
         input=stdin,
         capture_output=True,
-        text=True,
         timeout=PATIENCE_S,
         check=False,
         env={**os.environ, **environment},
     )
-    assert "Traceback" not in done.stderr + done.stdout, done.stderr
-    return Done(done.returncode, done.stdout, done.stderr)
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert "Traceback" not in err + out, err
+    return Done(done.returncode, out, err)
 
 
-_MANY = "import json, sys, hexiao\nsys.exit(max(map(hexiao.main, json.load(sys.stdin))))"
-
-
-def hexiao_all(*lines: list[str]) -> Done:
-    """Run several commands one after the other in one process, because starting one takes half a
-    second; all of them must succeed."""
-    done = subprocess.run(
-        [sys.executable, "-c", _MANY],
-        cwd=ROOT,
-        input=json.dumps(lines),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done
-    return Done(done.returncode, done.stdout, done.stderr)
+def hexiao_all(*lines: list[str]) -> list[dict[str, Any]]:
+    """Run several commands that must succeed; the JSON of each."""
+    rows = []
+    for line in lines:
+        done = hexiao(*line)
+        assert done.status == 0, done
+        rows += done.rows
+    return rows
 
 
 class Process:
@@ -278,12 +284,8 @@ class World:
         """Sell several vouchers at once."""
         options = {"product": 1, "home": 1} | more
         words = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        rows = hexiao_all(
-            *(
-                self.asked(["issue", "--phone", phone, "--shares", str(count), *words])
-                for count in shares
-            )
-        ).rows
+        sales = [["issue", "--phone", phone, "--shares", str(count), *words] for count in shares]
+        rows = hexiao_all(*map(self.asked, sales))
         return [
             Voucher(
                 code=made["code"],
@@ -343,7 +345,7 @@ def prepare(root: Path, rng: random.Random) -> World:
         ["outlet", "add", "--name", "西门 West"],
         ["product", "add", "--name", "面包 Bread", "--price-fen", "1000", "--outlet", "1", "2"],
     ]
-    hexiao_all(*(world.asked(words) for words in central))
+    hexiao_all(*map(world.asked, central))
     world.start()
     try:
         _pair(world)
@@ -356,13 +358,13 @@ def _pair(world: World) -> None:
     wanted = [
         ["enrol-code", "--outlet", str(outlet), "--posid", name] for name, outlet in OUTLETS.items()
     ]
-    codes = [row["code"] for row in hexiao_all(*map(world.asked, wanted)).rows]
+    codes = [row["code"] for row in hexiao_all(*map(world.asked, wanted))]
     lines = []
     for till, code in zip(world.tills.values(), codes, strict=True):
         till.root.mkdir()
         till.settings()
-        lines.append(["enrol", world.url, code, "--config", str(till.config)])
-        lines.append(["sync", "--config", str(till.config)])
+        lines.append(["enrol", world.url, code, "--json", "--config", str(till.config)])
+        lines.append(["sync", "--json", "--config", str(till.config)])
     hexiao_all(*lines)
 
 
