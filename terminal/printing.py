@@ -4,7 +4,8 @@ Responsible for: handing queued jobs to the printer one at a time, recording `pr
 before the first byte, recording the outcome, and not spitting out a backlog after an outage.
 Not responsible for: the printer's protocol (`drivers`), wording (`slips`), or redeeming; a slip
 that fails never undoes a redemption. Invariants: a job is handed over once; a job of unknown fate
-waits for a person.
+waits for a person; a job that was settled or became too old while the printer was away does not
+begin, whoever holds it.
 """
 
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from drivers.escpos.engine import JobState
-from drivers.escpos.printer import Outlook, Printer
+from drivers.escpos.printer import Outlook, Printer, Withdrawn
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.status import PrinterStatus
 from drivers.statistics import Tally, counted_outlook
@@ -34,6 +35,9 @@ _LOOK_S: Final = 5.0
 _FINAL: Final = frozenset(
     {JobState.PRINTED, JobState.UNCONFIRMED, JobState.UNKNOWN, JobState.FAILED, JobState.ABANDONED}
 )
+
+_WANTED: Final = frozenset({"queued", "printing"})
+"""States in which a job that the driver held may begin; `printing` if no byte of it had left."""
 
 
 class PrintWorker:
@@ -85,14 +89,29 @@ class PrintWorker:
         self._wake.set()
 
     def printing(self, job_id: str) -> None:
-        """The first byte is about to leave (drivers' journal port): make that durable first."""
-        self._record(int(job_id), "printing", "")
+        """The first byte is about to leave (drivers' journal port): make that durable first.
+
+        Raises Withdrawn for a job that is no longer wanted; an outage may have been long.
+        """
+        self._counter.exclusive(lambda parts: self._begin(parts, int(job_id)))
+
+    def _begin(self, parts: Parts, number: int) -> None:
+        job = slip_jobs.by_id(parts.journal.connection, number)
+        if job.state not in _WANTED:
+            raise Withdrawn
+        now = parts.clock.estimate().now
+        if self._stale(job, now):
+            self._leave_out(parts, now, [job])
+            raise Withdrawn
+        with parts.journal.transaction() as connection:
+            slip_jobs.set_state(connection, number, "printing", now)
 
     def _told(self, job_id: str, state: JobState, detail: str) -> None:
         if state not in _FINAL:
             return
         try:
-            self._record(int(job_id), str(state), detail)
+            if state is not JobState.ABANDONED:  # who withdrew it has recorded why
+                self._record(int(job_id), str(state), detail)
         finally:
             self._handed = None
             self._wake.set()
@@ -133,13 +152,21 @@ class PrintWorker:
     def _next(self, parts: Parts) -> Job | None:
         """The next job that is not stale; the stale ones stay in the history for a reprint."""
         now = parts.clock.estimate().now
-        stale = 0
         job = slip_jobs.next_queued(parts.journal.connection)
-        while job is not None and now - job.created_at > self._backlog_ms:
-            with parts.journal.transaction() as connection:
-                slip_jobs.set_state(connection, job.job, "abandoned", now, "backlog")
-            stale += 1
+        if job is not None and self._stale(job, now):
+            self._leave_out(parts, now, [])
             job = slip_jobs.next_queued(parts.journal.connection)
-        if stale:
-            history.note(parts, "print_backlog", None, {"count": stale})
         return job
+
+    def _stale(self, job: Job, now: int) -> bool:
+        return now - job.created_at > self._backlog_ms
+
+    def _leave_out(self, parts: Parts, now: int, held: list[Job]) -> None:
+        """Give up what is stale, and one that the driver held, and tell the clerk how many."""
+        connection = parts.journal.connection
+        queued = [job for job in slip_jobs.in_state(connection, "queued") if self._stale(job, now)]
+        stale = {job.job for job in (*held, *queued)}
+        with parts.journal.transaction() as writing:
+            for job in stale:
+                slip_jobs.set_state(writing, job, "abandoned", now, "backlog")
+        history.note(parts, "print_backlog", None, {"count": len(stale)})

@@ -5,9 +5,9 @@ a job leaves, laying out slips, and handing on what the engine says. Not respons
 send when (`engine`), what a slip says, or deciding to print.
 
 Invariants: `journal.printing` returns before a byte of that job is offered to the link, and a
-journal that raises keeps the job off the paper (`failed`, `journal`); callbacks are called from the
-worker's thread, in the order of truth; callers never wait: every method only puts an item into a
-queue. The link is closed by the thread that opened it.
+journal that raises keeps the job off the paper (`failed`, `journal`; `abandoned` when it was
+withdrawn); callbacks are called from the worker's thread, in the order of truth; callers never
+wait: every method only puts an item into a queue. The link is closed by the thread that opened it.
 """
 
 import os
@@ -36,11 +36,18 @@ WAIT_MS_MAX = 1_000
 WRONG_RETRY_MS = 5_000
 
 
+class Withdrawn(Exception):
+    """Nobody wants this job on paper any more: it was settled, or it is too old."""
+
+
 class Journal(Protocol):
     """Where a job is made durable before it can be on paper."""
 
     def printing(self, job_id: str) -> None:
-        """The first byte is about to leave. Raising keeps the job off the paper."""
+        """The first byte is about to leave. Raising keeps the job off the paper.
+
+        `Withdrawn` ends it as abandoned, anything else as failed.
+        """
         ...
 
 
@@ -219,6 +226,8 @@ class Printer:
             return
         try:
             self._journal.printing(job_id)
+        except Withdrawn:
+            self._engine.abandon(job_id, self._now())
         except Exception as fault:  # noqa: BLE001 - whatever it was, the job must not leave
             self._engine.refuse(job_id, _named("journal", fault))
         else:

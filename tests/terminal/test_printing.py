@@ -54,6 +54,14 @@ class Desk:
         finally:
             worker.stop()
 
+    def waits_in_the_driver(self, worker: PrintWorker) -> bool:
+        """Wait until the oldest slip was handed to the printer's driver."""
+        for _ in range(500):
+            if worker._handed is not None:
+                return True
+            self.changed.wait(0.01)
+        return False
+
     def until(self, serial: str, *states: str) -> str:
         """Wait for a slip to get into one of these states."""
         return self.when(lambda: job_of(self.counter, serial).state, *states)
@@ -155,6 +163,42 @@ def test_a_backlog_is_not_spat_out(shop: Shop, desk: Desk) -> None:
     (notice,) = desk.counter.status().notices
     assert (notice.kind, notice.detail) == ("print_backlog", {"count": 3})
     assert desk.counter.reprint(old[0].serial, clerk="li")
+
+
+def test_a_slip_handed_over_before_an_outage_is_not_spat_out_either(shop: Shop, desk: Desk) -> None:
+    """The slip that the driver already held when the cable came out is as stale as the others."""
+    desk.printer.unplug()
+    with desk.working() as worker:
+        held = redeem(desk.counter, shop.issue(3))
+        assert desk.waits_in_the_driver(worker)
+        later = redeem(desk.counter, shop.issue(3))
+        shop.clock.pass_ms(15 * MINUTE_MS + 1)
+        desk.printer.replug()
+        for done in (held, later):
+            assert desk.until(done.serial, "abandoned", "printed") == "abandoned"
+        young = redeem(desk.counter, shop.issue(3))
+        desk.until(young.serial, "printed")
+    paper = desk.printer.paper_text()
+    assert held.serial not in paper and later.serial not in paper and young.serial in paper
+    (notice,) = desk.counter.status().notices
+    assert (notice.kind, notice.detail) == ("print_backlog", {"count": 2})
+
+
+@pytest.mark.parametrize("reprint", [False, True])
+def test_a_slip_settled_while_the_driver_held_it_stays_off_the_paper(
+    shop: Shop, desk: Desk, reprint: bool
+) -> None:
+    """What a person gave up meanwhile is not printed; a copy asked for is the only one, marked."""
+    desk.printer.unplug()
+    with desk.working() as worker:
+        done = redeem(desk.counter, shop.issue(3))
+        assert desk.waits_in_the_driver(worker)
+        desk.counter.settle_slip(done.serial, reprint=reprint, clerk="li")
+        desk.printer.replug()
+        desk.until(redeem(desk.counter, shop.issue(3)).serial, "printed")
+    paper = desk.printer.paper_text()
+    assert paper.count(done.serial) == paper.count("REPRINT #2") == int(reprint)
+    assert job_of(desk.counter, done.serial).state == ("printed" if reprint else "abandoned")
 
 
 def test_a_printer_that_dies_half_way_leaves_a_question(shop: Shop, desk: Desk) -> None:
