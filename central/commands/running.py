@@ -10,6 +10,7 @@ from dataclasses import asdict
 from central import bench as benches
 from central import demo_seed as demo
 from central import jobs, restoring, service, setup, texts
+from central.bench_ground import Effort
 from central.commands.context import Context
 from central.errors import Misconfigured, Refused
 from central.output import DONE, WRONG
@@ -45,7 +46,7 @@ def bench(context: Context, args: argparse.Namespace) -> int:
         words = f"--batches must lie between 1 and {benches.BATCHES_MAX:,}"
         return context.output.refuse(Refused("bad_count", words), WRONG)
     engines = (args.engine,) if args.engine else benches.ENGINES
-    for figure in benches.figures(engines, benches.Effort(batches=args.batches)):
+    for figure in benches.figures(engines, Effort(batches=args.batches)):
         context.output.say(figure.json(), figure.text())
     return DONE
 

