@@ -6,16 +6,25 @@ Invariants: `decode(encode(v)) == v`; a text that is not exactly what `encode` w
 """
 
 import json
+from collections.abc import Collection
 from typing import Final, NoReturn
+
+import msgspec
 
 from vouchers.limits import CANONICAL_DEPTH_MAX, SAFE_INTEGER_MAX
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_SORTED: Final = msgspec.json.Encoder(order="sorted")
+"""Writes strings and integers as RFC 8785 asks; sorts names by code points."""
+
+_AS_THEY_COME: Final = msgspec.json.Encoder()
 
 
 def encode(value: object) -> str:
     """Write the canonical text. Raises ValueError for a value outside the restricted form."""
-    return _ENCODER.encode(_ordered(value, 0))
+    # RFC 8785 sorts by UTF-16 code units, which differs from code points above U+FFFF.
+    if _names_are_ascii((value,), -1):
+        return _SORTED.encode(value).decode()
+    return _AS_THEY_COME.encode(_ordered(value)).decode()
 
 
 def decode(text: str) -> object:
@@ -41,40 +50,51 @@ def _refuse(text: str) -> NoReturn:
     raise ValueError(f"not an integer: {text[:20]}")
 
 
-def _ordered(value: object, depth: int) -> object:
-    if depth > CANONICAL_DEPTH_MAX:
+def _names_are_ascii(items: Collection[object], depth: int) -> bool:
+    """Check that everything inside a container has a canonical form. Raises ValueError.
+
+    A lone surrogate in a text is found when it is written: no encoding has a place for it.
+    """
+    if depth >= CANONICAL_DEPTH_MAX and items:
         raise ValueError("nested too deeply")
-    match value:
-        case str():
-            if not value.isascii():
-                value.encode("utf-8")  # a lone surrogate has no canonical form
-            return value
-        case None | bool():
-            return value
-        case int():
-            if abs(value) > SAFE_INTEGER_MAX:
+    plain = True
+    for item in items:
+        kind = type(item)
+        if kind is str or item is None or kind is bool:
+            continue
+        if kind is int:
+            if not -SAFE_INTEGER_MAX <= item <= SAFE_INTEGER_MAX:  # type: ignore[operator]
                 raise ValueError("integer out of range")
-            return value
-        case list() | tuple():
-            return [_ordered(item, depth + 1) for item in value]
-        case dict():
-            return _ordered_object(value, depth)
-        case _:
-            raise ValueError(f"no canonical form for {type(value).__name__}")
+        else:
+            plain = _inside(item, depth + 1) and plain
+    return plain
+
+
+def _inside(value: object, depth: int) -> bool:
+    if isinstance(value, dict):
+        return _texts(value) & _names_are_ascii(value.values(), depth)
+    if isinstance(value, list | tuple):
+        return _names_are_ascii(value, depth)
+    raise ValueError(f"no canonical form for {type(value).__name__}")
+
+
+def _texts(names: Collection[object]) -> bool:
+    """Whether all names are ASCII. Raises ValueError for one that is no text."""
+    plain = True
+    for name in names:
+        if type(name) is not str:
+            raise ValueError("an object's names must be text")
+        plain = plain and name.isascii()
+    return plain
+
+
+def _ordered(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_ordered(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _ordered(value[name]) for name in sorted(value, key=_utf16)}
+    return value
 
 
 def _utf16(name: str) -> bytes:
     return name.encode("utf-16-be")
-
-
-def _ordered_object(value: dict[object, object], depth: int) -> dict[str, object]:
-    names: list[str] = []
-    ascii_only = True
-    for name in value:
-        if not isinstance(name, str):
-            raise ValueError("an object's names must be text")
-        ascii_only = ascii_only and name.isascii()
-        names.append(name)
-    # RFC 8785 sorts by UTF-16 code units, which differs from code points above U+FFFF.
-    names.sort(key=None if ascii_only else _utf16)
-    return {name: _ordered(value[name], depth + 1) for name in names}

@@ -10,7 +10,7 @@ body holds a code, last four digits, phone, ID number or free text.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final
 
@@ -176,6 +176,7 @@ def first_prev(record: str) -> str:
 
 def compose(entry: Entry) -> str:
     """Write the body of an entry: the text that is hashed, signed, stored and sent, once."""
+    totals = entry.totals
     return canonical.encode(
         {
             "v": ENTRY_VERSION,
@@ -191,9 +192,16 @@ def compose(entry: Entry) -> str:
             "clerk": entry.clerk,
             "auth": entry.auth,
             "shift": entry.shift,
-            "kind": str(entry.kind),
+            "kind": entry.kind.value,
             "data": dict(entry.data),
-            "totals": asdict(entry.totals),
+            "totals": {
+                "redemptions": totals.redemptions,
+                "shares": totals.shares,
+                "amount_fen": totals.amount_fen,
+                "reversals": totals.reversals,
+                "reversed_shares": totals.reversed_shares,
+                "reversed_fen": totals.reversed_fen,
+            },
         }
     )
 
