@@ -1,10 +1,11 @@
 """The scanner at this counter: which driver, and what is done with a scan before the screen.
 
 Responsible for: choosing serial or grabbed keyboard by the profile, passing over the same symbol
-read twice in a moment, taking the code out of a GS1 element string, and counting. Not responsible
-for: framing (`drivers`), or what a credential is (`vouchers.credential`). Invariants: nothing is
-lost silently: a repeat is passed over only inside the profile's window; a GS1 string that cannot
-be split with certainty goes on as it is and is refused with words.
+read twice in a moment, taking the code out of a GS1 element string, counting, and the scanner's
+own beeps where its family can. Not responsible for: framing (`drivers`), or what a credential is
+(`vouchers.credential`). Invariants: nothing is lost silently: a repeat is passed over only inside
+the profile's window; a GS1 string that cannot be split with certainty goes on as it is and is
+refused with words.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from drivers import emulated
 from drivers.events import DeviceEvent, Presence
 from drivers.scanner import gs1
 from drivers.scanner.aim import GS1_SYMBOLOGIES
+from drivers.scanner.commands import Action
 from drivers.scanner.double_read import DoubleRead
 from drivers.scanner.profile import ScannerProfile
 from drivers.scanner.scan import Scan
@@ -59,6 +61,14 @@ class ScannerWorker:
         """Let go of the device."""
         self._scanner.stop()
         self._tally.save()
+
+    def sound(self, *, good: bool) -> None:
+        """Beep for a yes or a no. Nothing where the family cannot; never waits."""
+        self._scanner.tell(Action.GOOD if good else Action.BAD)
+
+    def listen(self, *, on: bool) -> None:
+        """Read, or stay quiet while a person is asked something. Never waits."""
+        self._scanner.tell(Action.ENABLE if on else Action.DISABLE)
 
     def _take(self, scan: Scan) -> None:
         if not self._repeat.repeated(scan):

@@ -69,11 +69,11 @@ class Station:
         if self.syncing is not None:
             self.syncing.start()
 
-    def scan_into(self, deliver: Callable[[Scan], None]) -> None:
+    def scan_into(self, deliver: Callable[[Scan], None]) -> ScannerWorker | None:
         """Open the serial scanner, if one is set, and hand its scans on."""
         settings = self.place.loaded.settings.scanner
         if not settings.port:
-            return
+            return None
         self._scanner = ScannerWorker(
             settings.port,
             device_profiles.scanner_profile(settings.profile),
@@ -82,6 +82,7 @@ class Station:
             gs1_identifier=settings.gs1_identifier,
         )
         self._scanner.start()
+        return self._scanner
 
     def customer_display(self) -> Display | None:
         """Open the customer display, if one is set."""

@@ -24,6 +24,7 @@ from drivers.clock import Clock, SystemClock
 from drivers.errors import Claimed, DriverError, Misconfigured, NotPermitted, Unplugged
 from drivers.events import DeviceEvent, Presence
 from drivers.link import JOIN_S
+from drivers.scanner.commands import Action
 from drivers.scanner.framing import framer_for
 from drivers.scanner.keymap import KeyDecoder
 from drivers.scanner.profile import ScannerProfile
@@ -107,6 +108,9 @@ class EvdevScanner:
             os.write(self._wake_out, b"x")
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(JOIN_S)
+
+    def tell(self, action: Action) -> None:
+        """Nothing: a keyboard takes no commands."""
 
     def _run(self) -> None:
         while not self._stopping.is_set():

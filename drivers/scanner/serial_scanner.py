@@ -4,6 +4,9 @@ Responsible for: opening, opening again after a loss, feeding the framer with by
 sending host commands (beeps, enable, disable). Not responsible for: finding the end of a scan
 (`framer`), deciding what a scan means, or suppressing a double read (`double_read`, at the screen).
 
+A family's commands are kept true across losses: a scanner that is opened is told to read, or to
+stay quiet, whatever it was told before, and one that is let go of is left reading.
+
 Invariants: `on_scan` and `on_event` are called from this scanner's own thread, one at a time, in
 the order of arrival; half a scan never survives a loss; a device that comes and goes is named once
 (`drivers.backoff`); `stop` returns within `drivers.link.JOIN_S` and nothing is called afterwards.
@@ -68,6 +71,7 @@ class SerialScanner:
         self._backoff = Backoff()
         self._inbox: queue.SimpleQueue[_Bytes | _Lost | _Tell | None] = queue.SimpleQueue()
         self._link: Link | None = None
+        self._reading = Action.ENABLE
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"scanner {port}", daemon=True)
 
@@ -90,9 +94,11 @@ class SerialScanner:
         while not self._stopping.is_set():
             wait_ms = self._open()
             if wait_ms is None:
+                self._command(self._reading)
                 self._serve()
             else:
                 self._stopping.wait(wait_ms / 1000)
+        self._command(Action.ENABLE)
         self._shut()
 
     def _open(self) -> int | None:
@@ -127,11 +133,21 @@ class SerialScanner:
                 case _Bytes(link, data) if link is self._link:
                     self._hand_on(self._framer.feed(data, self._clock.monotonic_ms()))
                 case _Tell(action):
-                    self._send(command(self._profile.commands, action))
+                    self._tell(action)
                 case _Lost(link, reason) if link is self._link:
                     self._shut()
                     self._say_once(Presence.LOST, reason)
                     self._stopping.wait(self._backoff.failed() / 1000)
+
+    def _tell(self, action: Action) -> None:
+        self._command(action)
+        if action in (Action.ENABLE, Action.DISABLE):
+            self._reading = action
+        elif action is Action.BAD:
+            self._command(self._reading)  # on some families a bad beep also disables
+
+    def _command(self, action: Action) -> None:
+        self._send(command(self._profile.commands, action))
 
     def _patience_s(self) -> float | None:
         due = self._framer.due_ms()

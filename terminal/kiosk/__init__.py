@@ -21,7 +21,7 @@ from terminal.kiosk.clock import now_ms
 from terminal.kiosk.events import Scanned
 from terminal.kiosk.pages import Sample, Setting
 from terminal.kiosk.preflight import inspect
-from terminal.kiosk.session import Session
+from terminal.kiosk.session import ScannerSide, Session
 from terminal.outcomes import Counter
 from terminal.words import Language, say
 
@@ -56,7 +56,7 @@ class ScanLike(Protocol):
 
 
 Screen = Callable[[Session, bytes], Exception | None]
-Scans = Callable[[Callable[[ScanLike], None]], object]
+Scans = Callable[[Callable[[ScanLike], None]], ScannerSide | None]
 
 
 def run_kiosk(
@@ -69,7 +69,8 @@ def run_kiosk(
 ) -> int:
     """Show the counter until the clerk closes it. Answers the exit status: 0, 2 or 3.
 
-    `scans` is called once with a callback that takes scans from any thread. `customer` shows two
+    `scans` is called once with a callback that takes scans from any thread; it answers the scanner
+    itself, if it can be spoken to. `customer` shows two
     lines to the customer. `plain` reads and writes lines instead of drawing.
     """
     # Where nobody set up logging, a traceback must not land on the counter's screen.
@@ -77,7 +78,7 @@ def run_kiosk(
     session = Session(counter, setting)
     session.show_customer = customer
     if scans is not None:
-        scans(lambda scan: session.deliver(Scanned(scan.text, now_ms())))
+        session.scanner = scans(lambda scan: session.deliver(Scanned(scan.text, now_ms())))
     return _run_plain(session) if plain else _run_screen(session)
 
 

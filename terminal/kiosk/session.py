@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
+from typing import Final, Protocol
 
 from terminal.kiosk.clock import now_ms
 from terminal.kiosk.customer import Lines, customer_lines
@@ -23,12 +24,27 @@ from terminal.kiosk.events import (
     Ticked,
     Tone,
 )
-from terminal.kiosk.flow import RedeemFlow
+from terminal.kiosk.flow import RedeemFlow, question_open
 from terminal.kiosk.pages import Setting
 from terminal.kiosk.states import Shown
 from terminal.kiosk.till import Identities
 from terminal.kiosk.worker import CounterWorker
 from terminal.outcomes import Counter
+
+_SOUNDS: Final = {Tone.GOOD: True, Tone.BAD: False, Tone.ALARM: False}
+"""What the scanner in the clerk's hand says too; a key struck too early is not its business."""
+
+
+class ScannerSide(Protocol):
+    """A scanner that can be told something; neither call waits."""
+
+    def sound(self, *, good: bool) -> None:
+        """Beep."""
+        ...
+
+    def listen(self, *, on: bool) -> None:
+        """Read, or stay quiet."""
+        ...
 
 
 class Session:
@@ -45,6 +61,9 @@ class Session:
         self.show_customer: Callable[[str, str], None] | None = None
         """Where a customer display takes two lines, if there is one."""
         self._customer: Lines | None = None
+        self.scanner: ScannerSide | None = None
+        """The scanner, if it can be told what became of a scan."""
+        self._listening = True
         self.deliver: Callable[[Event], None] = _ignore
         """Where answers of the counter and scans of a serial scanner go, from any thread."""
 
@@ -84,6 +103,8 @@ class Session:
             match effect:
                 case Beep(tone):
                     self.play(tone)
+                    if self.scanner is not None and tone in _SOUNDS:
+                        self.scanner.sound(good=_SOUNDS[tone])
                 case SwitchLanguage():
                     self.setting = replace(self.setting, language=self.setting.language.other)
                 case Quit():
@@ -92,12 +113,21 @@ class Session:
                     self._worker.submit(effect)
         if self.show_customer is not None:
             self._tell_customer(self.show_customer)
+        if self.scanner is not None:
+            self._tell_scanner(self.scanner)
 
     def _tell_customer(self, show: Callable[[str, str], None]) -> None:
         lines = customer_lines(self.shown.stage, self.setting.customer_language)
         if lines is not None and lines != self._customer:
             self._customer = lines
             show(*lines)
+
+    def _tell_scanner(self, scanner: ScannerSide) -> None:
+        """While a person is asked something a scan could only be refused: do not read any."""
+        wanted = not question_open(self.shown.stage)
+        if wanted is not self._listening:
+            self._listening = wanted
+            scanner.listen(on=wanted)
 
     def take(self, event: Event) -> None:
         """Take an event that waited in a queue: it happens now, when it can be seen."""

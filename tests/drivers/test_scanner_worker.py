@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from drivers import emulated
+from drivers.emulated.bench import Bench as UrlBench
 from drivers.emulated.scanner import EmulatedScanner, Piece
 from drivers.errors import DriverError
 from drivers.events import DeviceEvent, Presence
@@ -40,6 +42,13 @@ def plain() -> Iterator[Bench]:
     made.close()
 
 
+@pytest.fixture
+def bench_of_urls() -> Iterator[UrlBench]:
+    made = emulated.register()
+    yield made
+    made.clear()
+
+
 def pieces(codes: list[str], rng: random.Random) -> list[Piece]:
     """The codes with all that goes wrong on a line: splits, pauses, CR LF, noise."""
     out = []
@@ -73,10 +82,34 @@ def test_10000_scans(plain: Bench, rng: random.Random) -> None:
 
 
 def test_the_host_beeps_and_disables(plain: Bench) -> None:
-    """Commands of the family, in order; what it cannot is nothing."""
-    for action in (Action.BAD, Action.DISABLE, Action.ENABLE, Action.GOOD):
+    """Commands of the family, in order. It begins reading, a bad beep that also disables is
+    followed by what was wanted last, and it is left reading."""
+    until(lambda: plain.device.heard() == b"E")
+    for action in (Action.BAD, Action.DISABLE, Action.BAD, Action.GOOD):
         plain.scanner.tell(action)
-    until(lambda: plain.device.heard() == b"FDEB")
+    until(lambda: plain.device.heard() == b"E" + b"FE" + b"D" + b"FD" + b"B")
+    plain.scanner.stop()
+    assert plain.device.heard() == b"EFEDFDB" + b"E"
+
+
+def test_a_scanner_that_comes_back_is_as_quiet_as_it_was(bench_of_urls: UrlBench) -> None:
+    """Unplugged while a question is open: it forgot that it was disabled, and is told again."""
+    name, device = "quiet", bench_of_urls.scanner("quiet")
+    seen: Seen[DeviceEvent] = Seen()
+    scanner = SerialScanner(
+        f"emulated://scanner?name={name}",
+        ScannerProfile(commands="datalogic"),
+        on_scan=lambda _: None,
+        on_event=seen,
+    )
+    scanner.start()
+    scanner.tell(Action.DISABLE)
+    until(lambda: device.heard() == b"ED")
+    device.unplug()
+    until(lambda: len(seen) == 2)
+    device.replug()
+    until(lambda: device.heard() == b"EDD")
+    scanner.stop()
 
 
 def test_ssi_over_a_wire() -> None:
@@ -84,7 +117,7 @@ def test_ssi_over_a_wire() -> None:
     bench = Bench(ScannerProfile(framing="ssi", commands="ssi"))
     bench.device.send([Piece(decode(b"12345678901")[:6]), Piece(decode(b"12345678901")[6:], 5)])
     assert bench.scans.wait().text == "12345678901"
-    until(lambda: bench.device.heard() == ssi.message(ssi.ACK))
+    until(lambda: bench.device.heard() == ssi.message(ssi.SCAN_ENABLE) + ssi.message(ssi.ACK))
     bench.device.send([Piece(decode(b"99")[:4])])
     bench.device.send([Piece(decode(b"42"), after_ms=200)])
     assert bench.scans.wait().text == "42"
