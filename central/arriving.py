@@ -16,6 +16,7 @@ from vouchers import entries, ids
 from vouchers.booking import FLAG_CLOCK, FLAG_OFFLINE_LONG, Verdict
 from vouchers.entries import Entry, EntryError, Kind, Redemption, Reversal, Totals
 from vouchers.limits import SHARES_MAX
+from vouchers.presented import next_code_here
 
 QUARANTINED: Final = "quarantined"
 """The kind of a row for an entry that could not be read; it belongs to no voucher."""
@@ -187,8 +188,9 @@ def _moved(
             "reverses": undone.reverses if ids.parse_serial(undone.reverses) else "",
         }
     used = moved
-    # A voucher known by its QR only has no successor at the counter: central makes the next code.
-    moves_on = used.successor or (used.evidence == "qr" and used.left > 0)
+    # By a QR alone or by a card the counter makes no successor: central makes the next code.
+    here = next_code_here(used.credential, used.evidence)
+    moves_on = used.successor or (not here and used.left > 0)
     return common | {
         "voucher": used.voucher,
         "shares": used.shares,

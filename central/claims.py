@@ -12,22 +12,24 @@ from typing import Final
 
 from sqlalchemy import func, select, update
 
-from central import catalogue, keys, ledger, policies, schema
-from central.catalogue import Product
+from central import catalogue, keys, ledger, policies, schema, sealing
 from central.database import retried
 from central.ledger import Voucher
 from central.service import Central, Work
 from sync.limits import CLAIM_S
 from sync.messages import ClaimRequest
 from vouchers import codes, ids, rules, sealed, times
+from vouchers.presented import ID_CARD, presented
 from vouchers.reasons import Reason, Refusal
 from vouchers.rules import Case, Moment, ProductRule
-from vouchers.sealed import Record
 from vouchers.standing import Standing, VoucherState
 
 GRANTED: Final = "granted"
 USED: Final = "used"
 RELEASED: Final = "released"
+
+_CODE: Final = "code"
+"""The credential of a claim by a code; that of a claim by a card is `ID_CARD`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,15 @@ class Denied:
 @retried
 def claim(central: Central, who: Claimant, asked: ClaimRequest) -> Granted | Denied:
     """Hold shares for a terminal, or say why not. The same claim again answers as before."""
-    if not _presented(central, asked):
+    credential = _credential(central, asked)
+    if credential is None:
         return Denied(Refusal(Reason.UNKNOWN_OR_WRONG), None)
     with central.write() as work:
         voucher = ledger.find_all(work, [asked.voucher], lock=True)[asked.voucher]
         known = _known(work, who, asked)
         if known is not None:
             return known if isinstance(known, Denied) else Granted(voucher, known)
-        refusal = _refusal(central, work, who, asked, voucher)
+        refusal = _refusal(central, work, who, asked, voucher, credential)
         if refusal is not None:
             return Denied(refusal, voucher)
         work.connection.execute(
@@ -87,8 +90,10 @@ def claim(central: Central, who: Claimant, asked: ClaimRequest) -> Granted | Den
         return Granted(voucher, CLAIM_S * 1000)
 
 
-def _presented(central: Central, asked: ClaimRequest) -> bool:
-    """Whether the row key shows that this generation's code and last four were presented."""
+def _credential(central: Central, asked: ClaimRequest) -> str | None:
+    """What the row key shows to have been presented: this generation's code with the last four
+    digits, or a card of the voucher's person; None when neither was.
+    """
     table = schema.sealed
     with central.read() as work:
         row = work.connection.execute(
@@ -97,14 +102,17 @@ def _presented(central: Central, asked: ClaimRequest) -> bool:
             )
         ).one_or_none()
         if row is not None:
-            return (row.voucher, row.generation) == (asked.voucher, asked.generation)
+            by_card = row.generation == schema.CARD_ROW
+            fits = row.voucher == asked.voucher and (by_card or row.generation == asked.generation)
+            return None if not fits else ID_CARD if by_card else _CODE
         voucher = ledger.find(work, asked.voucher)
         vault = keys.load(work).vault
     if voucher is None or asked.generation > voucher.horizon:
-        return False
+        return None
     # A terminal derives successors faster than they are sealed here: look at the code itself.
     code = codes.derive(voucher.secret, asked.generation)
-    return ids.b64u(sealed.stretch(code, voucher.last4, vault).row_key) == asked.row_key
+    row_key = ids.b64u(sealed.stretch(code, voucher.last4, vault).row_key)
+    return _CODE if row_key == asked.row_key else None
 
 
 def _known(work: Work, who: Claimant, asked: ClaimRequest) -> int | Denied | None:
@@ -122,10 +130,14 @@ def _known(work: Work, who: Claimant, asked: ClaimRequest) -> int | Denied | Non
 
 
 def _refusal(
-    central: Central, work: Work, who: Claimant, asked: ClaimRequest, voucher: Voucher
+    central: Central,
+    work: Work,
+    who: Claimant,
+    asked: ClaimRequest,
+    voucher: Voucher,
+    credential: str,
 ) -> Refusal | None:
-    product = catalogue.products(work)[voucher.product]
-    decided = rules.decide(_case(central, work, who, asked, voucher, product))
+    decided = rules.decide(_case(central, work, who, asked, voucher, credential))
     if isinstance(decided, Refusal):
         return decided
     if asked.shares > voucher.left - held_shares(work, voucher.voucher):
@@ -139,27 +151,21 @@ def _case(
     who: Claimant,
     asked: ClaimRequest,
     voucher: Voucher,
-    product: Product,
+    credential: str,
 ) -> Case:
+    product = catalogue.products(work)[voucher.product]
+    standing = Standing(
+        state=VoucherState(voucher.state),
+        generation=voucher.generation,
+        used=voucher.used,
+        valid_from=voucher.valid_from,
+        valid_until=voucher.valid_until,
+        home=voucher.home,
+    )
+    record = sealing.record_of(voucher, asked.generation)
     return Case(
-        record=Record(
-            voucher=voucher.voucher,
-            secret=voucher.secret,
-            generation=asked.generation,
-            horizon=voucher.horizon,
-            shares=voucher.shares,
-            product=voucher.product,
-            home=voucher.home,
-            paid_fen=voucher.paid_fen,
-        ),
-        standing=Standing(
-            state=VoucherState(voucher.state),
-            generation=voucher.generation,
-            used=voucher.used,
-            valid_from=voucher.valid_from,
-            valid_until=voucher.valid_until,
-            home=voucher.home,
-        ),
+        record=presented(record, standing, credential),
+        standing=standing,
         product=ProductRule(
             product=product.product,
             outlets=frozenset(product.outlets),
@@ -176,6 +182,7 @@ def _case(
         evidence="central",
         count=asked.shares,
         claimed=True,
+        credential=credential,
     )
 
 

@@ -166,6 +166,11 @@ def _orders(tree: _Tree) -> None:
     issue.add_argument("--home", type=int, metavar="OUTLET", help="the outlet chosen at purchase")
     issue.add_argument("--paid-fen", type=int, help="paid for the order; default price x shares")
     issue.add_argument("--order-ref", metavar="ID", help="the order's id in the shop system")
+    issue.add_argument(
+        "--id-card",
+        metavar="NUMBER",
+        help="the buyer's ID number or its MD5, to redeem by card too; - reads standard input",
+    )
     refund = tree.add("refund", orders.refund, "refund what is left of an order")
     refund.add_argument("order")
     which = refund.add_mutually_exclusive_group()
@@ -177,6 +182,8 @@ def _orders(tree: _Tree) -> None:
     mobile = tree.add("change-mobile", orders.change_mobile, "send a voucher to another mobile")
     mobile.add_argument("order")
     mobile.add_argument("number")
+    forget = tree.add("forget-card", orders.forget_card, "let an ID card open nothing any more")
+    forget.add_argument("number", metavar="NUMBER", help="or its MD5; - reads standard input")
     settle = tree.add("settle", fleet.settle, "close the verdict on a redemption")
     settle.add_argument("serial")
     settle.add_argument("way", choices=WAYS)

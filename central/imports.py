@@ -11,6 +11,7 @@ import hashlib
 import io
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,7 +20,7 @@ from typing import Final, TextIO
 
 from sqlalchemy import select
 
-from central import catalogue, issuing, ledger, schema, sealing, texts
+from central import cards, catalogue, issuing, ledger, schema, sealing, texts
 from central.errors import Misconfigured, OutOfService, Refused
 from central.issuing import Draft, New, NewOrder
 from central.service import Central, Work
@@ -41,10 +42,15 @@ COLUMNS: Final = (
     "valid_from",
     "valid_until",
     "used",
+    "id_card",
 )
-"""`order`, `product` and `phone` are needed; days are inclusive; `used` were spent elsewhere."""
+"""`order`, `product` and `phone` are needed; days are inclusive; `used` were spent elsewhere;
+`id_card` is the buyer's ID number or its MD5, and opens the voucher too (EV-032)."""
 
 _NEEDED: Final = frozenset(("order", "product", "phone"))
+_CARD: Final = "id_card"
+_WITHHELD: Final = "withheld"
+_LOOKS_LIKE_CARD: Final = re.compile(r"(?<!\w)(\d{17}[\dXx]|[0-9A-Fa-f]{32})(?!\w)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +120,19 @@ class _Refusals:
             "line": line.number,
             "reason": why.reason,
             "message": why.message,
-            "row": dict(line.values),
+            "row": _without_card(line.values),
         }
         self._file.write(json.dumps(row) + "\n")
         self._result.refused += 1
         self._result.reasons[why.reason] = self._result.reasons.get(why.reason, 0) + 1
+
+
+def _without_card(values: Mapping[str, object]) -> dict[str, object]:
+    """A row as it may be kept: the line number finds the ID number in the file that was given."""
+    kept = {name: _WITHHELD if name == _CARD else value for name, value in values.items()}
+    if "text" in kept:  # a row that is none: what looks like an ID number may be one
+        kept["text"] = _LOOKS_LIKE_CARD.sub(_WITHHELD, str(kept["text"]))
+    return kept
 
 
 def _lines(file: TextIO, name: str) -> Iterator[Line]:
@@ -208,6 +222,8 @@ def _store(central: Central, work: Work, drafts: Sequence[Draft]) -> None:
     ]
     issuing.insert(work, new)
     sealing.enqueue(work, [one.voucher for one in new])
+    named = [(one.voucher, one.draft.order.id_card) for one in new]
+    cards.enqueue(work, [(voucher, md5) for voucher, md5 in named if md5 is not None])
 
 
 def _fresh(
@@ -259,6 +275,9 @@ def read_order(central: Central, values: Mapping[str, object]) -> NewOrder | Ref
     window = _window(central, texts_)
     if isinstance(window, Refused):
         return window
+    card = texts.read_card(texts_[_CARD]) if _CARD in texts_ else None
+    if isinstance(card, Refused):
+        return card
     return NewOrder(
         product=numbers["product"],
         mobile=texts_["phone"],
@@ -271,6 +290,7 @@ def read_order(central: Central, values: Mapping[str, object]) -> NewOrder | Ref
         used_before=numbers.get("used", 0),
         origin="import",
         fingerprint=_fingerprint(texts_),
+        id_card=card,
     )
 
 
@@ -290,6 +310,11 @@ def _window(central: Central, values: Mapping[str, str]) -> tuple[int | None, in
 
 
 def _fingerprint(values: Mapping[str, str]) -> str:
-    """What makes two rows of one order id the same row. No phone can be read back from it."""
-    text = json.dumps(sorted(values.items()))
+    """What makes two rows of one order id the same row. No phone can be read back from it.
+
+    Of an ID number it holds only that there was one: whoever knows the rest of an order could find
+    the number by trying.
+    """
+    told = {name: _WITHHELD if name == _CARD else value for name, value in values.items()}
+    text = json.dumps(sorted(told.items()))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -8,13 +8,13 @@ and the next are sealed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import select
 
-from central import catalogue, keys, ledger, schema, sealing, texts
+from central import cards, catalogue, keys, ledger, schema, sealing, texts
 from central.catalogue import Product
 from central.database import retried
 from central.errors import Refused
@@ -38,7 +38,8 @@ class NewOrder:
 
     `external` is the order's id in the shop system. `used_before` shares were spent, and
     `generation_before` codes replaced, in another system before (a migrated voucher).
-    `fingerprint` tells a repeated import row from a changed one.
+    `fingerprint` tells a repeated import row from a changed one. `id_card` is the MD5 of the
+    buyer's ID number, as upstream delivers it: that card opens the voucher too (EV-032).
     """
 
     product: int
@@ -53,6 +54,7 @@ class NewOrder:
     generation_before: int = 0
     origin: str = "issue"
     fingerprint: str | None = None
+    id_card: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def issue(central: Central, order: NewOrder) -> Issued | Refused:
             return draft
         moment = work.now
         (drawn,) = draw(central, work, [order.shares])
+    person = None if order.id_card is None else cards.stretch(order.id_card, ring.vault)
     while True:
         voucher = compose(central, draft, drawn, moment)
         rows = [
@@ -117,6 +120,8 @@ def issue(central: Central, order: NewOrder) -> Issued | Refused:
             if not _taken(work, drawn.codes):
                 insert(work, [New(draft, voucher, drawn.codes)])
                 sealing.store(work, rows)
+                if person is not None:
+                    cards.store(central, work, voucher, person, ring.vault)
                 return _issued(central, voucher, ring)
             (drawn,) = draw(central, work, [order.shares])
 

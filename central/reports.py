@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select, func, select
 
-from central import catalogue, ledger, schema, sealing
+from central import cards, catalogue, ledger, schema, sealing
 from central.arriving import QUARANTINED
 from central.ledger import Voucher
 from central.service import Work
@@ -186,6 +186,7 @@ def sealing_state(work: Work) -> Iterator[Row]:
         "sealed": found.sealed,
         "waiting_current": found.waiting_current,
         "waiting_next": found.waiting_next,
+        "waiting_cards": cards.waiting(work),
         "sealed_through": times.format_utc(found.sealed_through),
     }
 

@@ -155,6 +155,7 @@ Index("vouchers_by_product", vouchers.c.merchant, vouchers.c.product)
 # not collide with (design, section 6).
 codes: Final = _table("codes", _key("code"), _text("voucher"), _int("generation"))
 
+# `generation` is CARD_ROW for the row of an ID card, which stands for no code.
 sealed: Final = _table(
     "sealed",
     _key("k", "bytes"),
@@ -166,6 +167,12 @@ sealed: Final = _table(
 )
 Index("sealed_by_voucher", sealed.c.merchant, sealed.c.voucher)
 Index("sealed_by_bucket", sealed.c.merchant, sealed.c.bucket)
+
+CARD_ROW: Final = -1
+
+# Cards of a bulk import that wait to be sealed; the MD5 goes with the row (central.cards).
+cards: Final = _table("cards", _key("voucher", "text"), _text("md5"), _int("valid_from"))
+Index("cards_in_order", cards.c.merchant, cards.c.valid_from, cards.c.voucher)
 
 # What still has to be sealed. `urgent` is 0 for the current code, 1 for the next generation.
 sealing: Final = _table(

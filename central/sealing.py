@@ -60,7 +60,18 @@ def wanted(voucher: Voucher) -> tuple[int, ...]:
 def seal(central: Central, voucher: Voucher, generation: int, vault: Vault) -> Row:
     """Stretch and seal one generation. Takes the vault's time; call it outside transactions."""
     key = sealed.stretch(codes.derive(voucher.secret, generation), voucher.last4, vault)
-    record = Record(
+    return Row(
+        voucher=voucher,
+        generation=generation,
+        k=key.row_key,
+        record=sealed.seal(record_of(voucher, generation), key, central.random(NONCE_BYTES)),
+        vault=vault.epoch,
+    )
+
+
+def record_of(voucher: Voucher, generation: int) -> Record:
+    """What a sealed row says of a voucher."""
+    return Record(
         voucher=voucher.voucher,
         secret=voucher.secret,
         generation=generation,
@@ -69,13 +80,6 @@ def seal(central: Central, voucher: Voucher, generation: int, vault: Vault) -> R
         product=voucher.product,
         home=voucher.home,
         paid_fen=voucher.paid_fen,
-    )
-    return Row(
-        voucher=voucher,
-        generation=generation,
-        k=key.row_key,
-        record=sealed.seal(record, key, central.random(NONCE_BYTES)),
-        vault=vault.epoch,
     )
 
 
@@ -103,9 +107,13 @@ def store(work: Work, rows: Sequence[Row]) -> None:
 
 
 def forget(work: Work, voucher: Voucher) -> None:
-    """Take away all rows of a voucher (its last four digits changed)."""
+    """Take away the rows of a voucher's codes (its last four digits changed), not a card's."""
     table = schema.sealed
-    where = (table.c.merchant == work.merchant) & (table.c.voucher == voucher.voucher)
+    where = (
+        (table.c.merchant == work.merchant)
+        & (table.c.voucher == voucher.voucher)
+        & (table.c.generation != schema.CARD_ROW)
+    )
     for row in work.connection.execute(select(table.c.k, table.c.bucket).where(where)).all():
         work.remove(row.bucket, ledger.SEALED, ids.b64u(row.k))
     work.connection.execute(delete(table).where(where))

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Final
 
 from central.errors import Refused
+from vouchers.id_card import read_id_card
 
 NAME_CHARS_MAX: Final = 80
 """Fits four lines of a 58 mm slip."""
@@ -65,6 +66,19 @@ def read_mobile(text: str) -> str | Refused:
             "the phone must be a mobile number of 11 digits beginning with 13 to 19 (EV-035)",
         )
     return found[1]
+
+
+def read_card(text: str) -> str | Refused:
+    """Read a citizen number or its MD5, which is what is answered. The text is never repeated."""
+    found = read_id_card(text)
+    if found is None:
+        return Refused(
+            "bad_id_card",
+            "the ID card must be a citizen number of 18 characters whose last one is right, or the"
+            " MD5 of the upper-case number in 32 hex digits; a spreadsheet rounds long numbers"
+            " unless the column is text",
+        )
+    return found
 
 
 def read_day(text: str) -> date | Refused:

@@ -12,6 +12,7 @@ from typing import Final
 
 from vouchers import money, standing
 from vouchers.limits import SHARES_MAX
+from vouchers.presented import next_code_here
 from vouchers.reasons import Reason, Refusal
 from vouchers.sealed import Record
 from vouchers.standing import Standing, VoucherState
@@ -79,8 +80,9 @@ class Moment:
 class Case:
     """One question at the counter. `count` is None while the shares have not been asked for.
 
-    `record.generation` is the generation presented. `claimed` is true with a granted claim in
-    hand; `posture` is None where offline limits do not apply (at central).
+    `record.generation` is the generation presented; an ID card presents the current one
+    (`vouchers.presented`). `claimed` is true with a granted claim in hand; `posture` is None where
+    offline limits do not apply (at central).
     """
 
     record: Record
@@ -92,6 +94,7 @@ class Case:
     claimed: bool = False
     claim_refusal: Reason | None = None
     posture: Posture | None = None
+    credential: str = "code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,7 @@ def _needs_network(case: Case) -> Refusal | None:
     if count > available:
         return Refusal(Reason.NEEDS_NETWORK, {"why": "unseen", "left": available})
     beyond = case.record.generation + 1 > case.record.horizon
-    if case.count is not None and beyond and count < available and _makes_successor(case):
+    if case.count is not None and beyond and count < available and _binds_horizon(case):
         return Refusal(Reason.NEEDS_NETWORK, {"why": "horizon", "left": available})
     right = _right(case)
     if right is not None and count > right:
@@ -299,7 +302,7 @@ def decide(case: Case) -> Accepted | Refusal:
     available = shares_left(case)
     remaining = available - case.count
     assert remaining >= 0
-    successor = remaining > 0 and _makes_successor(case)
+    successor = remaining > 0 and next_code_here(case.credential, case.evidence)
     return Accepted(
         shares=case.count,
         left=remaining,
@@ -318,14 +321,14 @@ def redeemable_now(case: Case) -> int:
         return 0
     right, available = _right(case), shares_left(case)
     most = available if right is None else min(available, right)
-    beyond = case.record.generation + 1 > case.record.horizon and _makes_successor(case)
+    beyond = case.record.generation + 1 > case.record.horizon and _binds_horizon(case)
     # Beyond the horizon only redeeming all that is left needs no new code.
     counts = (available,) if beyond else range(min(most, SHARES_MAX), 0, -1)
     return next((n for n in counts if refusal(replace(case, count=n)) is None), 0)
 
 
-def _makes_successor(case: Case) -> bool:
-    """A voucher known only by its QR has no secret here, so central makes its new code."""
+def _binds_horizon(case: Case) -> bool:
+    """Central reserves codes up to the horizon only, whoever derives them; a QR names none."""
     return case.evidence != "qr"
 
 

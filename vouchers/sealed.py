@@ -15,6 +15,7 @@ from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from vouchers.id_card import upstream_hash
 from vouchers.ids import is_uuid
 
 ROW_KEY_BYTES: Final = 16
@@ -22,6 +23,8 @@ RECORD_KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 SECRET_BYTES: Final = 32
 RECORD_VERSION: Final = 1
+ID_ROWS_MAX: Final = 65_536
+"""Vouchers of one person that can be told apart: the index of a row has two bytes."""
 
 COST_DEFAULT: Final = (2, 19_456, 1)
 """t, m in KiB, p: 27-35 ms here; holds a thief's graphics card under 10,000 guesses a second."""
@@ -87,8 +90,12 @@ def stretch(code: str, last4: str, vault: Vault) -> SealKey:
 
 def stretch_id_card(number: str, vault: Vault) -> SealKey:
     """Stretch a citizen number read from a card (EV-032, AX-17): upper case, MD5 as upstream."""
-    upstream = hashlib.md5(number.upper().encode(), usedforsecurity=False).hexdigest()
-    return _stretch(b"id:" + upstream.encode(), vault)
+    return stretch_upstream(upstream_hash(number), vault)
+
+
+def stretch_upstream(md5: str, vault: Vault) -> SealKey:
+    """Stretch what an upstream platform delivers of a person: a lower-case hex MD5."""
+    return _stretch(b"id:" + md5.encode(), vault)
 
 
 def id_row(person: SealKey, index: int) -> SealKey:

@@ -1,11 +1,12 @@
-"""Commands about orders: issue, refund, extend, change-mobile, import."""
+"""Commands about orders: issue, refund, extend, change-mobile, forget-card, import."""
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from central import cards, issuing, orders, reports, texts
 from central import imports as bulk
-from central import issuing, orders, reports, texts
 from central.commands.context import Context
 from central.errors import Refused
 from central.orders import Order, Refund
@@ -15,6 +16,9 @@ from vouchers import times
 
 def issue(context: Context, args: argparse.Namespace) -> int:
     """One order with its voucher."""
+    card = None if args.id_card is None else _card(args.id_card)
+    if isinstance(card, Refused):
+        return context.output.refuse(card)
     order = issuing.NewOrder(
         product=args.product,
         mobile=args.phone,
@@ -22,6 +26,7 @@ def issue(context: Context, args: argparse.Namespace) -> int:
         home=args.home,
         external=args.order_ref,
         paid_fen=args.paid_fen,
+        id_card=card,
     )
     with context.central() as central:
         issued = issuing.issue(central, order)
@@ -72,6 +77,23 @@ def change_mobile(context: Context, args: argparse.Namespace) -> int:
     """Send a voucher to another mobile."""
     with context.central() as central:
         return _order(context, orders.change_mobile(central, args.order, args.number))
+
+
+def forget_card(context: Context, args: argparse.Namespace) -> int:
+    """A person's ID card opens nothing any more."""
+    card = _card(args.number)
+    if isinstance(card, Refused):
+        return context.output.refuse(card)
+    with context.central() as central:
+        rows = cards.forget(central, card)
+    return context.output.say({"ok": True, "rows": rows}, f"{rows} rows of this card forgotten")
+
+
+def _card(given: str) -> str | Refused:
+    """An ID number or its MD5; `-` reads it from standard input, so that no list of processes or
+    history of a shell has it.
+    """
+    return texts.read_card(sys.stdin.readline() if given == "-" else given)
 
 
 def _order(context: Context, order: Order | Refused) -> int:

@@ -1,5 +1,6 @@
 """`hexiao central …` as programs see it: exit statuses, one JSON object per line, exact names."""
 
+import io
 import json
 import os
 import signal
@@ -132,6 +133,22 @@ def test_bulk_import_says_what_it_refused(shop: Command, tmp_path: Path) -> None
     (tmp_path / "photo.csv").write_bytes(bytes(range(256)))
     assert shop.one("import", str(tmp_path / "photo.csv"), status=2)["reason"] == "misconfigured"
     assert shop.one("import-journal", str(file), status=1)["reason"] == "unreadable"
+
+
+def test_an_id_card_is_read_from_standard_input_too(
+    shop: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no list of processes has it; a wrong one is never repeated."""
+    words = ("issue", "--product", "1", "--phone", "13800001234", "--id-card")
+    number = "11010519491231002X"
+    shop.one(*words, number)
+    monkeypatch.setattr("sys.stdin", io.StringIO(number.lower() + "\n"))
+    shop.one(*words, "-")
+    wrong = shop.one(*words, number[:17] + "1", status=1)
+    assert wrong["reason"] == "bad_id_card" and number[:17] not in wrong["message"]
+    assert shop.one("forget-card", number[:17] + "1", status=1)["reason"] == "bad_id_card"
+    assert shop.one("forget-card", number)["rows"] == 2
+    assert shop.one("forget-card", number)["rows"] == 0
 
 
 def test_wrong_usage_is_told_from_refusals_and_outages(
