@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from vouchers import entries, ids
 from vouchers.booking import FLAG_CLOCK, FLAG_OFFLINE_LONG, Verdict
-from vouchers.entries import Entry, EntryError, Kind, Redemption, Reversal, Totals
+from vouchers.entries import Entry, EntryError, Redemption, Reversal, Totals
 from vouchers.limits import SHARES_MAX
 from vouchers.presented import next_code_here
 
@@ -66,7 +66,9 @@ class Line:
 def read_new(stream: Any, upload: Upload, hashes: Sequence[str], skip: int) -> list[Line]:
     """The entries after the first `skip`, each checked as the next of the stream's chain."""
     key = Ed25519PublicKey.from_public_bytes(stream.public_key)
-    totals: Totals | None = Totals(**json.loads(stream.totals))
+    floor = Totals(**json.loads(stream.totals))
+    # The terminal may have counted more before its new epoch than has arrived here; never less.
+    totals: Totals | None = None if stream.epoch > 1 and stream.seq == 0 else floor
     prev = stream.head
     bad = _badly_signed(upload, hashes, key)
     lines = []
@@ -74,6 +76,8 @@ def read_new(stream: Any, upload: Upload, hashes: Sequence[str], skip: int) -> l
         seq = upload.first + index
         sig = upload.signatures.get(seq)
         entry, moved = _read(upload, seq, upload.bodies[index], prev=prev, totals=totals)
+        if entry is not None and entry.totals.at_least(floor) != entry.totals:
+            entry, moved = _UNREADABLE
         barred = Verdict.QUARANTINED if entry is None else None
         if seq in bad:
             barred = Verdict.BAD_SIGNATURE
@@ -105,18 +109,12 @@ def _read(upload: Upload, seq: int, body: str, *, prev: str, totals: Totals | No
             return _UNREADABLE
         if totals is None and (entry.prev, entry.seq) != (prev, seq):
             return _UNREADABLE
-        moved = _what_moved(entry)
+        moved = entries.moved(entry)
     except EntryError:
         return _UNREADABLE
     if moved is not None and moved.shares > SHARES_MAX:
         return _UNREADABLE
     return entry, moved
-
-
-def _what_moved(entry: Entry) -> Redemption | Reversal | None:
-    if entry.kind is Kind.REDEEMED:
-        return entries.read_redemption(entry)
-    return entries.read_reversal(entry) if entry.kind is Kind.REVERSED else None
 
 
 def booking_row(

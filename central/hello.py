@@ -101,4 +101,4 @@ def _lease(work: Work, who: Terminal, asked: HelloRequest) -> None:
 
 
 def _head(head: SentHead) -> dict[str, object]:
-    return {"epoch": head.epoch, "seq": head.seq}
+    return {"epoch": head.epoch, "seq": head.seq, "hash": head.hash}

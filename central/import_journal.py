@@ -42,7 +42,7 @@ class Line(msgspec.Struct, frozen=True):
     seq: Positive
     body: str
     hash: Hash
-    sig: Signature
+    sig: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _upload(central: Central, header: Header, portion: Sequence[Line], prev: str
         first=first,
         prev=before,
         bodies=[line.body for line in portion],
-        signatures={line.seq: ids.unb64u(line.sig) for line in portion},
+        signatures={line.seq: ids.unb64u(line.sig) for line in portion if line.sig is not None},
     )
 
 

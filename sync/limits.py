@@ -30,6 +30,10 @@ SMALL_REQUEST_BYTES_MAX: Final = 16 * 1024
 ANSWER_BYTES_MAX: Final = 16 << 20
 """Any answer after decompression: a full feed page has under 3 MiB."""
 
+HELD_PAGE_BYTES_MAX: Final = 4 << 20
+"""Bodies on a page of a terminal's own journal: any batch ended within 1 MiB, so this much holds
+the end of one, which is signed."""
+
 SNAPSHOT_BYTES_MAX: Final = 16 << 30
 """A snapshot file: 10 million rows have 1.2 GB; more than ten times that is a mistake."""
 

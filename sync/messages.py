@@ -273,65 +273,66 @@ def encode(message: object) -> bytes:
 
 def decode_enrolment_request(body: bytes) -> EnrolmentRequest:
     """Raises `Garbled`."""
-    return _read(_ENROLMENT_REQUEST, body)
+    return decoded(_ENROLMENT_REQUEST, body)
 
 
 def decode_hello_request(body: bytes) -> HelloRequest:
     """Raises `Garbled`."""
-    return _read(_HELLO_REQUEST, body)
+    return decoded(_HELLO_REQUEST, body)
 
 
 def decode_batch(body: bytes) -> Batch:
     """Raises `Garbled`."""
-    return _read(_BATCH, body)
+    return decoded(_BATCH, body)
 
 
 def decode_claim_request(body: bytes) -> ClaimRequest:
     """Raises `Garbled`."""
-    return _read(_CLAIM_REQUEST, body)
+    return decoded(_CLAIM_REQUEST, body)
 
 
 def decode_lookup_request(body: bytes) -> LookupRequest:
     """Raises `Garbled`."""
-    return _read(_LOOKUP_REQUEST, body)
+    return decoded(_LOOKUP_REQUEST, body)
 
 
 def decode_enrolment(body: bytes) -> Enrolment:
     """Raises `Garbled`."""
-    return _read(_ENROLMENT, body)
+    return decoded(_ENROLMENT, body)
 
 
 def decode_hello(body: bytes) -> Hello:
     """Raises `Garbled`."""
-    return _read(_HELLO, body)
+    return decoded(_HELLO, body)
 
 
 def decode_manifest(body: bytes) -> Manifest:
     """Raises `Garbled`."""
-    return _read(_MANIFEST, body)
+    return decoded(_MANIFEST, body)
 
 
 def decode_batch_answer(body: bytes) -> BatchAnswer:
     """Raises `Garbled`."""
-    return _read(_BATCH_ANSWER, body)
+    return decoded(_BATCH_ANSWER, body)
 
 
 def decode_claim_answer(body: bytes) -> ClaimAnswer:
     """Raises `Garbled`."""
-    return _read(_CLAIM_ANSWER, body)
+    return decoded(_CLAIM_ANSWER, body)
 
 
 def decode_lookup_answer(body: bytes) -> LookupAnswer:
     """Raises `Garbled`."""
-    return _read(_LOOKUP_ANSWER, body)
+    return decoded(_LOOKUP_ANSWER, body)
 
 
 def decode_verdicts_page(body: bytes) -> VerdictsPage:
     """Raises `Garbled`."""
-    return _read(_VERDICTS_PAGE, body)
+    return decoded(_VERDICTS_PAGE, body)
 
 
-def _read(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Read a body with its decoder. Raises `Garbled`."""
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

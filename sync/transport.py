@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import httpx
 
-from sync import coding, messages, signing
+from sync import coding, journal_messages, messages, signing
 from sync.errors import Busy, Garbled, Refused, Slow, Unreachable
 from sync.feed import FeedPage, decode_page
 from sync.limits import ANSWER_BYTES_MAX, SCHEMA
@@ -133,6 +133,16 @@ class HttpCentral:
         """`POST /journal/{posid}/{epoch}`."""
         path = f"/journal/{quote(posid, safe='')}/{epoch}"
         return messages.decode_batch_answer(self._post(path, batch))
+
+    def held_journal(self, posid: str) -> journal_messages.HeldJournal:
+        """`GET /journal/{posid}`: what central holds of this terminal."""
+        ask = self._get(f"/journal/{quote(posid, safe='')}", {})
+        return journal_messages.decode_held_journal(self._exchange(ask))
+
+    def held_page(self, posid: str, epoch: int, after: int) -> journal_messages.HeldPage:
+        """`GET /journal/{posid}/{epoch}`: this terminal's own entries after a sequence."""
+        ask = self._get(f"/journal/{quote(posid, safe='')}/{epoch}", {"after": after})
+        return journal_messages.decode_held_page(self._exchange(ask))
 
     def feed(
         self, bucket: int, *, after: str, limit: int, wait_s: int, watch: str = ""

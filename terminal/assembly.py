@@ -127,7 +127,7 @@ def _settle_epoch(journal: Journal, identity: Identity) -> None:
     if identity.epoch in journal.epochs():
         return
     totals = None
-    if identity.previous_totals is not None and not journal.epochs():
+    if identity.previous_totals is not None:
         totals = entries.Totals(**identity.previous_totals)
     journal.open_epoch(epoch=identity.epoch, previous_head=identity.previous_head, totals=totals)
 

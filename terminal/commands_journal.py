@@ -9,7 +9,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from terminal import export, startup
+from terminal import acknowledged, export, startup
 from terminal.desk import DONE, OUT_OF_SERVICE, Desk, Io, fail
 from terminal.errors import Misconfigured
 from terminal.journal import Stored
@@ -82,10 +82,7 @@ def rescue_parts(parts: Parts, args: Namespace, io: Io) -> int:
     out = Path(args.out)
     written = 0
     for epoch in parts.journal.epochs():
-        row = parts.journal.connection.execute(
-            "SELECT coalesce(max(up_to), 0) FROM ack WHERE epoch = ?", (epoch,)
-        ).fetchone()
-        since = int(str(row[0])) if row is not None else 0
+        since = acknowledged.up_to(parts.journal.connection, epoch)
         found = _lines(parts, epoch, since)
         if len(found) > 1:
             path = out if written == 0 else out.with_name(f"{out.stem}-{epoch}{out.suffix}")

@@ -10,8 +10,9 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from queue import SimpleQueue
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from config.loader import Loaded
 from terminal import assembly
@@ -21,6 +22,9 @@ from terminal.desk import DONE, OUT_OF_SERVICE, Desk, Io, fail
 from terminal.errors import Misconfigured
 from terminal.place import Place
 from terminal.station import Station
+
+if TYPE_CHECKING:
+    from terminal.recovery import Brought
 
 HOLD_WAIT_S = 5.0
 
@@ -156,7 +160,7 @@ def enrol(loaded: Loaded, args: Namespace, io: Io, ask: Callable[[], str]) -> in
     place = Place(loaded)
     settings = loaded.settings
     with hold(place.data, wait_s=args.wait):
-        identity = pair(
+        enrolled = pair(
             place.data,
             args.url,
             args.pairing_code,
@@ -164,15 +168,39 @@ def enrol(loaded: Loaded, args: Namespace, io: Io, ask: Callable[[], str]) -> in
             insecure_http=settings.central.insecure_http,
             ask_passphrase=ask,
         )
+    identity, brought = enrolled.identity, enrolled.brought
     said: dict[str, object] = {
         "ok": True,
         "posid": identity.posid,
         "epoch": identity.epoch,
         "outlet": identity.outlet,
         "merchant": identity.merchant,
+        "fetched": brought.fetched,
+        "lost": [asdict(lost) for lost in brought.lost],
+        "differs": list(brought.differs),
     }
     if args.json:
         io.json(said)
     else:
         io.out(f"{identity.posid} is enrolled at {identity.outlet_name}, epoch {identity.epoch}\n")
+        io.out(_recovered(brought))
     return DONE
+
+
+def _recovered(brought: "Brought") -> str:
+    """What became of earlier epochs, for the person who opened the new one."""
+    lines = []
+    if brought.fetched:
+        lines.append(f"{brought.fetched} entries came back from central")
+    for lost in brought.lost:
+        lines.append(
+            f"LOST: entries {lost.first} to {lost.last} of epoch {lost.epoch} happened here"
+            f" ({lost.proof} shows it) and nobody holds them: collect their slips and tell head"
+            " office"
+        )
+    for epoch in brought.differs:
+        lines.append(
+            f"epoch {epoch} differs from central's copy and stays as it is here: keep this disk and"
+            " tell head office"
+        )
+    return "".join(f"{line}\n" for line in lines)

@@ -1,7 +1,8 @@
 """The journal as JSON lines: for auditors, for head office, and from a dead terminal's disk.
 
 Responsible for: the export form of design, section 6, one file per epoch and key. Not responsible
-for: verifying one (`verify_journal` shares no code with this). Invariant: bodies go out verbatim.
+for: verifying one (`verify_journal` shares no code with this). Invariants: bodies
+go out verbatim; `sig` is null where an entry came back from central, covered by a later signature.
 """
 
 import json
@@ -36,7 +37,7 @@ def lines(journal: Journal, *, epoch: int, since: int, merchant: int, posid: str
                     "seq": stored.seq,
                     "body": stored.body,
                     "hash": stored.hash,
-                    "sig": b64u(stored.sig),
+                    "sig": b64u(stored.sig) or None,
                 },
                 ensure_ascii=False,
             )

@@ -32,7 +32,8 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An entry as stored: the body verbatim, its hash (hex) and signature (64 bytes)."""
+    """An entry as stored: the body verbatim, its hash (hex) and signature (64 bytes; none where it
+    came back from central and a later signature covers it)."""
 
     epoch: int
     seq: int
@@ -193,19 +194,17 @@ class Journal:
             public_key=self._signer.public,
             previous_head=previous_head,
         )
-        start = totals or (self.totals() if self.epochs() else Totals())
+        start = totals or Totals()
+        if self.epochs():
+            start = start.at_least(self.totals())
+        self.add_epoch(epoch, record, self._signer.public, start)
+
+    def add_epoch(self, epoch: int, record: str, public_key: bytes, totals: Totals) -> None:
+        """Write an epoch's beginning: a new one, or one that central gave back."""
         self._tail = None
+        values = epoch, record, public_key, entries.first_prev(record), json.dumps(asdict(totals))
         with self.transaction() as connection:
-            connection.execute(
-                "INSERT INTO epoch VALUES (?, ?, ?, ?, ?)",
-                (
-                    epoch,
-                    record,
-                    self._signer.public,
-                    entries.first_prev(record),
-                    json.dumps(asdict(start)),
-                ),
-            )
+            connection.execute("INSERT INTO epoch VALUES (?, ?, ?, ?, ?)", values)
 
     def epochs(self) -> list[int]:
         """All epochs, oldest first."""

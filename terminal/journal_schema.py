@@ -24,7 +24,7 @@ CREATE TABLE entry (
     kind TEXT NOT NULL,
     body TEXT NOT NULL,
     hash TEXT NOT NULL CHECK (length(hash) = 64),
-    sig BLOB NOT NULL CHECK (length(sig) = 64),
+    sig BLOB NOT NULL CHECK (length(sig) IN (0, 64)),
     PRIMARY KEY (epoch, seq)
 ) WITHOUT ROWID, STRICT;
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from terminal import acknowledged
 from terminal.clock import Estimate, EstimatedClock
 from terminal.datadir import DataDir
 from terminal.errors import OutOfService
@@ -140,7 +140,7 @@ class Parts:
             for epoch, seq, *use in rows
             if (epoch > reflects_epoch)
             or (epoch == reflects_epoch and seq > reflects_seq)
-            or (epoch < reflects_epoch and seq > _acknowledged(connection, epoch))
+            or (epoch < reflects_epoch and seq > acknowledged.up_to(connection, epoch))
         ]
 
     def posture(self) -> Posture:
@@ -180,9 +180,3 @@ class Parts:
             return None
         fence = json.loads(text)
         return str(fence["trouble"]) if fence["epoch"] == self.identity.epoch else None
-
-
-def _acknowledged(connection: apsw.Connection, epoch: int) -> int:
-    """How far central acknowledged an epoch; 0 before it did."""
-    row: Any = connection.execute("SELECT max(up_to) FROM ack WHERE epoch = ?", (epoch,)).fetchone()
-    return int(row[0] or 0)

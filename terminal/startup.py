@@ -105,18 +105,22 @@ def _epoch_fault(
 ) -> str | None:
     _, public_key, prev = journal.epoch_record(epoch)
     key = Ed25519PublicKey.from_public_bytes(public_key)
-    totals, fault = journal.totals_at_start(epoch), None
+    totals, fault, uncovered = journal.totals_at_start(epoch), None, 0
     for seq, stored in enumerate(_all(journal, epoch), 1):
         after = chain.totals_after(stored, prev=prev, seq=seq, totals=totals)
         if whole or after is None:
             after, fault = _read_whole(stored, prev=prev, seq=seq, totals=totals)
         unseen = (epoch, seq) > acknowledged
-        if fault is None and unseen and not entries.signature_holds(stored.hash, stored.sig, key):
-            fault = "its signature does not hold"
+        if not stored.sig:
+            uncovered = uncovered or seq
+        elif unseen and not entries.signature_holds(stored.hash, stored.sig, key):
+            fault = fault or "its signature does not hold"
+        else:
+            uncovered = 0
         if fault is not None:
             return f"entry {ids.serial('T', epoch, seq)[2:]}: {fault}"
         prev, totals = stored.hash, after
-    return None
+    return f"entry {ids.serial('T', epoch, uncovered)[2:]}: no signature" if uncovered else None
 
 
 def _read_whole(

@@ -21,7 +21,7 @@ from sync.feed import Checkpoint, FeedPage, StatePut
 from sync.ports import StreamHead
 from sync.sender import Fence, JournalLine
 from sync.transport import HttpCentral, Terms
-from terminal import history
+from terminal import acknowledged, history
 from terminal import identity as identities
 from terminal.counter import ShopCounter
 from terminal.parts import FENCE, Claimed, FoundRow, Parts
@@ -93,15 +93,9 @@ class JournalOfTerminal:
 
     def acknowledged(self, epoch: int) -> int:
         """The highest sequence that central has signed for."""
-
-        def find(parts: Parts) -> int:
-            row = parts.journal.connection.execute(
-                "SELECT coalesce(max(up_to), 0) FROM ack WHERE epoch = ?", (epoch,)
-            ).fetchone()
-            assert row is not None
-            return int(str(row[0]))
-
-        return self._counter.exclusive(find)
+        return self._counter.exclusive(
+            lambda parts: acknowledged.up_to(parts.journal.connection, epoch)
+        )
 
     def entries(self, epoch: int, *, after: int, limit: int) -> Sequence[JournalLine]:
         """The next entries, in order."""
@@ -110,21 +104,7 @@ class JournalOfTerminal:
 
     def acknowledge(self, ack: Ack) -> None:
         """Keep a verified acknowledgement; the watermark only moves forward."""
-
-        def keep(parts: Parts) -> None:
-            mark = parts.journal.watermark("acknowledged")
-            with parts.journal.transaction() as connection:
-                connection.execute(
-                    "INSERT OR REPLACE INTO ack VALUES (?, ?, ?, ?, ?)",
-                    (ack.epoch, ack.up_to, ack.signed.text, ack.signed.kid, unb64u(ack.signed.sig)),
-                )
-                connection.execute(
-                    "DELETE FROM ack WHERE epoch = ? AND up_to < ?", (ack.epoch, ack.up_to)
-                )
-                if (ack.epoch, ack.up_to) > mark:
-                    parts.journal.advance(connection, "acknowledged", ack.epoch, ack.up_to)
-
-        self._counter.exclusive(keep)
+        self._counter.exclusive(lambda parts: acknowledged.keep(parts.journal, ack))
 
     def store_verdicts(self, epoch: int, verdicts: Sequence[messages.Verdict]) -> None:
         """Keep verdicts by serial; a later one replaces an earlier one."""

@@ -10,7 +10,7 @@ body holds a code, last four digits, phone, ID number or free text.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from typing import Final
 
@@ -63,6 +63,10 @@ class Totals:
     reversals: int = 0
     reversed_shares: int = 0
     reversed_fen: int = 0
+
+    def at_least(self, other: "Totals") -> "Totals":
+        """The greater of each: what has been counted anywhere stays counted."""
+        return Totals(*map(max, astuple(self), astuple(other)))
 
     def after(self, kind: Kind, data: Mapping[str, object]) -> "Totals":
         """The totals after an entry of that kind with that data."""
@@ -295,6 +299,13 @@ def read_reversal(entry: Entry) -> Reversal:
     )
     _own_serial(entry, found.serial)
     return found
+
+
+def moved(entry: Entry) -> Redemption | Reversal | None:
+    """What an entry did to a voucher's shares, None for the other kinds. Raises EntryError."""
+    if entry.kind is Kind.REDEEMED:
+        return read_redemption(entry)
+    return read_reversal(entry) if entry.kind is Kind.REVERSED else None
 
 
 def follows(entry: Entry, *, prev: str, seq: int, totals: Totals) -> str | None:

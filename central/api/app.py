@@ -53,6 +53,8 @@ def build(central: Central, waiters: Waiters) -> Litestar:
             replica.feed,
             replica.look_up,
             journal.upload,
+            journal.held_journal,
+            journal.held_page,
             journal.claim,
         ],
     )

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sync import messages
+from sync import journal_messages, messages
 from sync.feed import FeedPage, Gone, Put
 from sync.problems import MEDIA_TYPE, Problem
 
@@ -79,6 +79,19 @@ CALLS: Final = (
         "Upload journal entries; answers with a signed acknowledgement and verdicts.",
         messages.Batch,
         messages.BatchAnswer,
+    ),
+    Call(
+        "get",
+        "/v1/journal/{posid}",
+        "What central holds of the caller's own journal, for one whose disk was lost.",
+        answer=journal_messages.HeldJournal,
+    ),
+    Call(
+        "get",
+        "/v1/journal/{posid}/{epoch}",
+        "The caller's own entries after a sequence; the last one on a page is signed.",
+        answer=journal_messages.HeldPage,
+        query=("after",),
     ),
     Call(
         "post",

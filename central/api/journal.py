@@ -1,11 +1,11 @@
-"""Routes that move shares: `/journal/{posid}/{epoch}` and `/claims`."""
+"""Routes about journals and shares: `/journal/{posid}`, `/journal/{posid}/{epoch}`, `/claims`."""
 
 from typing import Final
 
-from litestar import Response, post
+from litestar import Response, get, post
 from litestar.params import FromPath, RawBody
 
-from central import claims, feed, ingest, ledger, verdicts
+from central import claims, feed, ingest, ledger, own_journal, verdicts
 from central.api import wire
 from central.api.wire import AnyRequest, ProblemError
 from central.arriving import Upload
@@ -14,7 +14,7 @@ from central.hello import Terminal
 from central.ingest import Forked, Gap, Held, UnknownStream
 from central.service import Central
 from sync import acks
-from sync.limits import BATCH_BYTES_MAX
+from sync.limits import BATCH_BYTES_MAX, SAFE_INTEGER_MAX
 from sync.messages import Batch, BatchAnswer, ClaimAnswer, decode_batch, decode_claim_request
 from vouchers import ids
 
@@ -78,6 +78,33 @@ def _acknowledge(
         verdicts=found,
         cursor={str(bucket): cursor for bucket, cursor in moved.items()},
     )
+
+
+@get("/journal/{posid:str}", sync_to_thread=True)
+def held_journal(request: AnyRequest, posid: FromPath[str]) -> Response[bytes]:
+    """What central holds of the journal of the terminal that asks."""
+    _own(request, posid)
+    desk = wire.desk(request)
+    with desk.central.read() as work:
+        found = own_journal.held(work, desk.gate.ring, posid)
+    return wire.answer(request, found)
+
+
+@get("/journal/{posid:str}/{epoch:int}", sync_to_thread=True)
+def held_page(request: AnyRequest, posid: FromPath[str], epoch: FromPath[int]) -> Response[bytes]:
+    """Entries of an own epoch, for a terminal that lost them."""
+    _own(request, posid)
+    after = wire.number(request, "after", 0, SAFE_INTEGER_MAX)
+    if not 1 <= epoch <= EPOCH_MAX:
+        raise _refused(UnknownStream())
+    with wire.desk(request).central.read() as work:
+        found = own_journal.page(work, posid, epoch, after)
+    return wire.answer(request, found)
+
+
+def _own(request: AnyRequest, posid: str) -> None:
+    if wire.called(request, b"").terminal.posid != posid:
+        raise ProblemError(403, "not_this_terminal", "a terminal reads its own journal only")
 
 
 @post("/claims", sync_to_thread=True, status_code=200)

@@ -91,6 +91,7 @@ class _Chain:
         self._last = anchors.since
         self._totals: tuple[int, Mapping[str, int]] | None = None
         self._latest_at = ""
+        self._uncovered: tuple[int, int] | None = None
         self._boot, self._mono = "", 0
 
     def begin(self) -> None:
@@ -140,6 +141,9 @@ class _Chain:
 
     def end(self, number: int) -> None:
         """The anchors: a tail that was cut off is seen by nothing else."""
+        if self._uncovered is not None:
+            text = "it has no signature, and no later one covers it"
+            self._report.wrong(*self._uncovered, "signature", text)
         for wanted in self._anchors.heads:
             seqs = [seq for seq, head in self._hashes.items() if head.startswith(wanted)]
             if seqs:
@@ -151,8 +155,12 @@ class _Chain:
     def _seal(self, number: int, line: Values) -> tuple[str, bool]:
         """Hash and signature. Answers the hash to chain on, and whether the body is as signed."""
         seq, stated = int(str(line["seq"])), str(line["hash"])
-        signature, computed = form.unb64u(str(line["sig"])), form.hash_of(str(line["body"]))
+        computed = form.hash_of(str(line["body"]))
+        if line["sig"] is None:
+            return self._unsigned(number, seq, stated, computed)
+        signature = form.unb64u(str(line["sig"]))
         if computed == stated:
+            self._uncovered = None
             if not self._signed(stated, signature):
                 text = "its signature is not by the given key"
                 self._report.wrong(number, seq, "signature", text)
@@ -166,6 +174,15 @@ class _Chain:
             text = "neither its hash nor its signature fits the body"
         self._report.wrong(number, seq, "hash", text)
         return stated, False
+
+    def _unsigned(
+        self, number: int, seq: int, stated: str, computed: str | None
+    ) -> tuple[str, bool]:
+        """An entry that came back from central: the next signature in the chain covers it."""
+        self._uncovered = self._uncovered or (number, seq)
+        if computed != stated:
+            self._report.wrong(number, seq, "hash", "its hash does not fit the body")
+        return stated, computed == stated
 
     def _signed(self, entry_hash: str, signature: bytes) -> bool:
         try:

@@ -227,7 +227,7 @@ LINE: Final[Mapping[str, Fits]] = {
     "seq": is_positive,
     "body": _is_text,
     "hash": is_hash,
-    "sig": _is_bytes(64),
+    "sig": lambda value: value is None or _is_bytes(64)(value),
 }
 BODY: Final[Mapping[str, Fits]] = {
     "v": lambda value: type(value) is int and value == 1,

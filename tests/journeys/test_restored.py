@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.world import Done, Till, Voucher, World
+from tests.journeys.world import Done, Till, Voucher, World, hexiao
 
 
 class Backup:
@@ -77,8 +78,9 @@ def test_witness_finds_it(
     assert [row["serial"] for row in booked] == serials
     assert {row["verdict"] for row in booked} == {"accepted"}
     (recovered,) = till.entries("recovered")
-    assert recovered["data"]["witnessed_seq"] == 2
-    assert till.verify() > 2
+    assert recovered["data"]["fetched"] == 1 and recovered["data"]["lost"] == 0
+    assert [row["data"]["serial"] for row in till.entries()] == serials
+    assert till.verify() > 2 and world.central("report", "conflicts").rows == []
 
 
 def test_central_finds_it_where_the_witness_was_restored_too(
@@ -93,12 +95,70 @@ def test_central_finds_it_where_the_witness_was_restored_too(
     done = till.run("sync", "--json")
     assert done.status == 3 and "ends before it" in done.row["message"], done
     stopped(till.run("redeem", second.code, second.last4, "--json"))
-    assert world.enrol("T1")["epoch"] == 2
+    assert world.enrol("T1")["fetched"] == 1
     till.ask("sync")
     assert till.refused("redeem", first.code, first.last4) == "used_up"
     assert redeem(till, third).startswith("T1_2_")
     till.ask("sync")
     assert [row["verdict"] for row in world.booked()] == ["accepted", "accepted"]
+
+
+def test_lost_disk_gets_back_what_central_has(
+    world: World, till: Till, vouchers: list[Voucher], tmp_path: Path
+) -> None:
+    """A new data directory: entries, used shares and requests come back, without the old key."""
+    first, second, third = vouchers
+    done = till.redeem(
+        first.code, first.last4, 1, "--request", "01890a5d-ac96-774b-bcce-b302099a8057"
+    )
+    undone = redeem(till, second)
+    till.ask("reverse", undone)
+    till.ask("sync")
+    before = [row["hash"] for row in till.run("journal", "list", "--json").rows]
+    shutil.rmtree(till.data)
+    told = world.enrol("T1")
+    assert (told["epoch"], told["fetched"], told["lost"]) == (2, len(before), [])
+    assert [row["hash"] for row in till.run("journal", "list", "--json").rows][:-1] == before
+    assert till.ask("sync")["behind"] == 0
+    again = till.redeem(
+        first.code, first.last4, 1, "--request", "01890a5d-ac96-774b-bcce-b302099a8057"
+    )
+    assert (again["serial"], again["repeated"]) == (done["serial"], True)
+    assert till.ask("reverse", undone)["repeated"] is True
+    redeem(till, third)
+    till.ask("sync")
+    assert till.verify() == len(before) + 2
+    assert world.central("report", "conflicts").rows == []
+    export = tmp_path / "epoch1.jsonl"
+    assert till.run("journal", "export", "--epoch", "1", "--out", str(export)).status == 0
+    key = json.loads(export.read_text().splitlines()[0])["public_key"]
+    assert hexiao("verify-journal", str(export), "--key", key, "--head", before[-1]).status == 0
+    cut = export.read_text().splitlines()[:-1]
+    export.write_text("\n".join(cut) + "\n")
+    assert hexiao("verify-journal", str(export), "--key", key).status == 1
+
+
+def test_what_nobody_holds_is_said(
+    world: World, till: Till, vouchers: list[Voucher], tmp_path: Path
+) -> None:
+    """Redeemed offline after the backup: only the witness proves it, and the person is told."""
+    first, second, third = vouchers
+    redeem(till, first)
+    till.ask("sync")
+    backup = Backup(till, tmp_path / "backup", "journal.db*")
+    till.settings(central={"enabled": False})
+    redeem(till, second)
+    till.settings()
+    backup.put_back()
+    told = world.enrol("T1")
+    assert told["fetched"] == 0
+    assert told["lost"] == [{"epoch": 1, "first": 2, "last": 2, "proof": "witness"}]
+    with till.station() as station:
+        (notice,) = [n for n in station.counter.status().notices if n.kind == "lost"]
+    assert "T1_1_00000002" in str(notice.detail)
+    redeem(till, third)
+    till.ask("sync")
+    assert world.central("report", "conflicts").rows == []
 
 
 def test_clone_is_fenced(world: World, till: Till, vouchers: list[Voucher], tmp_path: Path) -> None:
