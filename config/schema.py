@@ -48,7 +48,7 @@ class Printer(Section, frozen=True, kw_only=True):
     port: Name = ""
     """Path, COM name or URL such as `socket://host:9100`; empty: no printer."""
     profile: Name = "generic-80-gb18030"
-    """One of config/devices, without `.toml`."""
+    """One of config/devices, without `.toml`; or a file of your own, with it."""
 
 
 class Scanner(Section, frozen=True, kw_only=True):

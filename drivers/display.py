@@ -19,7 +19,7 @@ from drivers.errors import DriverError, Misconfigured
 from drivers.escpos.charset import char_columns, clean
 from drivers.events import DeviceEvent, Presence
 from drivers.link import JOIN_S, LineSettings, Link
-from drivers.ports import resolve
+from drivers.ports import Whereabouts
 from drivers.telling import tell
 
 WRITE_MS = 500
@@ -78,6 +78,7 @@ class Display:
         self, port: str, profile: DisplayProfile, *, on_event: Callable[[DeviceEvent], None]
     ) -> None:
         self.port = port
+        self._where = Whereabouts(port)
         self._profile = profile
         self._on_event = on_event
         self._frame = frame(profile, "", "")
@@ -108,9 +109,10 @@ class Display:
         while not self._stopping.is_set():
             self._lost.clear()
             settings = LineSettings(baud=self._profile.baud)
-            link = Link(resolve(self.port), settings, on_bytes=_ignored, on_lost=self._went_away)
+            link = Link(self._where.path(), settings, on_bytes=_ignored, on_lost=self._went_away)
             try:
                 link.open()
+                self._where.opened()
                 if self._backoff.opened(self._clock.monotonic_ms()):
                     self._say(Presence.FOUND, f"{self.port} is open")
                 self._serve(link)

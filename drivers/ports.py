@@ -6,6 +6,8 @@ number in /dev/ttyUSB0 changes with the order of plugging. Not responsible for: 
 
 Identity order: vid:pid:serial where the adapter has a serial number of its own; else the USB
 location, because two CH340 adapters cannot be told apart; else the path a person configured.
+A path that was opened once is followed by its identity from then on (`Whereabouts`): what is
+plugged in second may get the number of what was pulled out.
 """
 
 from collections.abc import Iterable
@@ -63,6 +65,24 @@ def identity(port: PortFound, others: Iterable[PortFound]) -> str:
     if port.serial and not twins:
         return f"usb:{port.vid:04x}:{port.pid:04x}:{port.serial}"
     return f"usb-at:{port.location}" if port.location else port.path
+
+
+class Whereabouts:
+    """Where one configured port is now. Used by one thread."""
+
+    def __init__(self, spec: str) -> None:
+        self._spec = spec
+
+    def path(self) -> str:
+        """The path or URL to open now; a lost device's identity while it is not plugged in."""
+        return resolve(self._spec)
+
+    def opened(self) -> None:
+        """It was opened: whatever is there now is the device that is meant."""
+        found = discover()
+        self._spec = next(
+            (identity(port, found) for port in found if port.path == self._spec), self._spec
+        )
 
 
 def _matches(spec: str, port: PortFound) -> bool:

@@ -1,17 +1,17 @@
 """What is wrong with the devices and their surroundings, for an installer.
 
-Responsible for: findings in green, amber and red, each with what to do; asking a printer what it
-can and proposing a profile. Not responsible for: showing them, or changing anything. A probe opens
-the port for a moment, so it is run while nobody else holds it. It prints nothing on a printer that
-knows the questions; a printer that does not may print a few characters, and the finding says so.
+Responsible for: asking devices what they can, comparing that with the profile, proposing a profile
+and a lasting name for a port. Not responsible for: words and colours (`terminal.doctor`), or
+changing anything. A probe opens the port for a moment, so it is run while nobody else holds it. It
+prints nothing on a printer that knows the questions; one that does not may print some characters.
+Invariant: what is not known is not claimed: no answer is a finding of its own.
 """
 
 import contextlib
 import queue
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from drivers import idcard
@@ -21,34 +21,29 @@ from drivers.escpos import encode, raster
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.reply import AutoStatus, Barrier, Printed, RealTime, ReplyParser, Text
 from drivers.link import LineSettings, Link
-from drivers.ports import resolve
+from drivers.ports import PortFound, discover, identity, resolve
 
 WRITE_MS = 1_000
 ANSWER_S = 0.5
 _IDENTIFIER = b"hx?!"
-
-
-class Level(StrEnum):
-    """Green: good. Amber: works, with a limit. Red: does not work."""
-
-    GREEN = "green"
-    AMBER = "amber"
-    RED = "red"
+_EMULATED = "EMULATED"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check. `advice` is what to do, empty when there is nothing to do."""
+    """One finding: the name of what was found, and what goes into its words."""
 
-    check: str
-    level: Level
-    text: str
-    advice: str = ""
+    what: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+def _finding(what: str, **fields: object) -> Finding:
+    return Finding(what, fields)
 
 
 @dataclass(frozen=True, slots=True)
 class PrinterFacts:
-    """What a printer answered. `identity` is maker, model and fonts as far as it tells them."""
+    """What a printer answered when it was asked everything."""
 
     asb: bool
     dle_eot: bool
@@ -61,6 +56,12 @@ class PrinterFacts:
         """The best way this printer confirms."""
         return "gs_h" if self.gs_h else "gs_r" if self.gs_r else "none"
 
+    @property
+    def status(self) -> frozenset[str]:
+        """The kinds of status it answered."""
+        told = {"asb": self.asb, "dle_eot": self.dle_eot, "gs_r": self.gs_r}
+        return frozenset(name for name, heard in told.items() if heard)
+
 
 def probe_port(port: str, settings: LineSettings) -> Finding:
     """Whether a port can be opened now."""
@@ -68,24 +69,42 @@ def probe_port(port: str, settings: LineSettings) -> Finding:
     try:
         link.open()
     except DriverError as fault:
-        return Finding("port", Level.RED, str(fault), _port_advice(fault))
+        return port_fault(fault)
     finally:
         link.close()
-    return Finding("port", Level.GREEN, f"{port} opens")
+    return _finding("port.opens", port=port)
 
 
-def probe_printer(port: str, profile: PrinterProfile, answer_s: float = ANSWER_S) -> list[Finding]:
-    """Everything about a printer: port, answers, confirmation, font, and the profile's claims."""
+def lasting_name(port: str, ports: Iterable[PortFound] | None = None) -> list[Finding]:
+    """Whether the name of a port stays the same when cables are plugged in another order."""
+    found = tuple(discover() if ports is None else ports)
+    return [
+        _finding("port.unlasting", port=port, name=identity(one, found))
+        for one in found
+        if one.path == port and identity(one, found) != port
+    ]
+
+
+def probe_printer(
+    port: str,
+    profile: PrinterProfile,
+    others: Iterable[PrinterProfile] = (),
+    answer_s: float = ANSWER_S,
+) -> list[Finding]:
+    """Everything about a printer: port, answers, confirmation, font, and the profile's claims.
+
+    `others` are the profiles that may be proposed instead.
+    """
     arrived: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     link = Link(resolve(port), profile.line(), on_bytes=arrived.put, on_lost=_ignore)
     try:
         link.open()
         facts = _ask(link, arrived, answer_s)
     except DriverError as fault:
-        return [Finding("printer", Level.RED, str(fault), _port_advice(fault))]
+        return [port_fault(fault)]
     finally:
         link.close()
-    return [_heard_finding(facts), *judge(profile, facts), _font_finding(profile)]
+    return [_heard_finding(facts, profile), *judge(profile, facts, others), _font_finding(profile)]
 
 
 def probe_display(port: str, profile: DisplayProfile) -> Finding:
@@ -96,13 +115,10 @@ def probe_display(port: str, profile: DisplayProfile) -> Finding:
         link.open()
         taken = link.write(test, timeout_ms=WRITE_MS)
     except DriverError as fault:
-        return Finding("display", Level.RED, str(fault), _port_advice(fault))
+        return port_fault(fault)
     finally:
         link.close()
-    if taken < len(test):
-        return Finding("display", Level.RED, "the display takes no bytes", "check its cable")
-    advice = "look at it: it shows two lines; if not, try another family or baud rate"
-    return Finding("display", Level.AMBER, "a test text was sent to the display", advice)
+    return _finding("display.stuck" if taken < len(test) else "display.shown")
 
 
 def probe_card_reader(port: str, baud: int = 115_200, answer_s: float = ANSWER_S) -> Finding:
@@ -115,16 +131,27 @@ def probe_card_reader(port: str, baud: int = 115_200, answer_s: float = ANSWER_S
         parser = idcard.SamParser()
         replies = [reply for data in _within(arrived, answer_s) for reply in parser.feed(data, 0)]
     except DriverError as fault:
-        return Finding("card reader", Level.RED, str(fault), _port_advice(fault))
+        return port_fault(fault)
     finally:
         link.close()
     if not replies:
-        advice = "switch it on; check cable and baud rate"
-        return Finding("card reader", Level.RED, "the card reader answers nothing", advice)
+        return _finding("card.mute")
     if replies[0].status == idcard.OK:
-        return Finding("card reader", Level.GREEN, "the card reader is ready")
-    text = f"the card reader says {replies[0].status:02x}"
-    return Finding("card reader", Level.RED, text, "its security module is not working: return it")
+        return _finding("card.ready")
+    return _finding("card.broken", status=f"{replies[0].status:02x}")
+
+
+def port_fault(fault: DriverError) -> Finding:
+    """Why a port could not be used; each kind has its own remedy."""
+    if isinstance(fault, NotPermitted):
+        return _finding("port.denied", why=fault)
+    if isinstance(fault, Claimed):
+        return _finding("port.claimed", why=fault)
+    if isinstance(fault, Misconfigured):
+        return _finding("port.wrong", why=fault)
+    found = discover()
+    there = ", ".join(f"{identity(one, found)} ({one.product or one.path})" for one in found)
+    return _finding("port.missing", why=fault, there=there or "-")
 
 
 def _within(arrived: "queue.SimpleQueue[bytes]", answer_s: float) -> Iterator[bytes]:
@@ -154,75 +181,93 @@ def _ask(link: Link, arrived: "queue.SimpleQueue[bytes]", answer_s: float) -> Pr
     )
 
 
-def judge(profile: PrinterProfile, facts: PrinterFacts) -> list[Finding]:
+def judge(
+    profile: PrinterProfile, facts: PrinterFacts, others: Iterable[PrinterProfile] = ()
+) -> list[Finding]:
     """The profile against the answers."""
     findings = []
-    claimed = {"asb": facts.asb, "dle_eot": facts.dle_eot, "gs_r": facts.gs_r}
-    if missing := [name for name in profile.status if not claimed[name]]:
-        text = f"the profile {profile.name} expects {', '.join(missing)}, which did not answer"
-        advice = f"set status = {[name for name, good in claimed.items() if good]} in the profile"
-        findings.append(Finding("status", Level.AMBER, text, advice))
-    if profile.confirm == facts.confirm:
-        level = Level.AMBER if facts.confirm == "none" else Level.GREEN
-        text = f"slips are confirmed by {facts.confirm}"
-        advice = "the clerk is asked to look at each slip" if facts.confirm == "none" else ""
-        findings.append(Finding("confirmation", level, text, advice))
+    if missing := [name for name in profile.status if name not in facts.status]:
+        findings.append(_finding("unheard", profile=profile.name, missing=", ".join(missing)))
+    if profile.confirm != facts.confirm:
+        fields = {"profile": profile.name, "claims": profile.confirm, "knows": facts.confirm}
+        findings.append(Finding("other_confirm", fields))
+    elif facts.confirm == "none":
+        findings.append(_finding("unconfirmed"))
     else:
-        text = f"the profile says confirm = {profile.confirm}, the printer knows {facts.confirm}"
-        advice = f'set confirm = "{facts.confirm}" in the profile'
-        findings.append(Finding("confirmation", Level.AMBER, text, advice))
+        findings.append(_finding("confirmed", how=facts.confirm))
+    better = proposed(profile, facts, others)
+    if better is not None and better.name != profile.name:
+        findings.append(_finding("better_profile", name=better.name))
     return findings
 
 
-def _heard_finding(facts: PrinterFacts) -> Finding:
-    if any((facts.asb, facts.dle_eot, facts.gs_r, facts.gs_h)):
-        who = ", ".join(facts.identity) or "it does not say who it is"
-        return Finding("printer", Level.GREEN, f"the printer answers ({who})")
-    advice = "switch it on; check cable and baud rate; or use a profile with status = []"
-    return Finding("printer", Level.RED, "the printer answers nothing", advice)
+def proposed(
+    profile: PrinterProfile, facts: PrinterFacts, others: Iterable[PrinterProfile]
+) -> PrinterProfile | None:
+    """The profile that claims the most of what the printer answered and nothing that it did not.
+
+    Only those for paper as wide, and for a printer with the same kind of font: both are seen on
+    paper, not in answers. The one in use stays unless another claims more.
+    """
+    emulated = _EMULATED in facts.identity
+    able = [
+        other
+        for other in (profile, *others)
+        if (other.dots, other.text) == (profile.dots, profile.text)
+        and set(other.status) <= facts.status
+        and other.confirm in (facts.confirm, "none")
+        and (other.name.startswith("emulated") is emulated or other.name == profile.name)
+    ]
+    maker = " ".join(facts.identity).lower()
+
+    def claims(other: PrinterProfile) -> tuple[bool, bool, int]:
+        known = other.name.partition("-")[0] in maker
+        return other.confirm == facts.confirm, known, len(other.status)
+
+    return max(able, key=claims, default=None)
+
+
+def _heard_finding(facts: PrinterFacts, profile: PrinterProfile) -> Finding:
+    if facts.status or facts.gs_h:
+        return _finding("answers", who=", ".join(facts.identity) or "?")
+    return _finding("mute" if profile.status else "mute_as_said")
 
 
 def _font_finding(profile: PrinterProfile) -> Finding:
     found = raster.font_found(profile.font)
     if found:
-        return Finding("font", Level.GREEN, f"rare characters are drawn with {found}")
-    needed = profile.text == "raster" or profile.charset == "gb2312"
-    text = "no Chinese font on this machine: characters the printer lacks come out as boxes"
-    level = Level.RED if profile.text == "raster" else Level.AMBER if needed else Level.GREEN
-    return Finding("font", level, text, "install fonts-noto-cjk, or set font in the profile")
+        return _finding("font", path=found)
+    if profile.text == "raster":
+        return _finding("no_font.all")
+    return _finding("no_font.many" if profile.charset == "gb2312" else "no_font.few")
 
 
 def probe_surroundings(
-    root: Path = Path("/"), groups: Sequence[str] | None = None
+    root: Path = Path("/"),
+    groups: Collection[str] | None = None,
+    needed: Collection[str] = ("dialout",),
 ) -> list[Finding]:
-    """Programs and permissions that get in the way of serial devices on Linux."""
+    """Programs and permissions that get in the way of devices on Linux.
+
+    `groups` are those of this account, None where there are none; `needed` those that the devices
+    of the settings ask for.
+    """
     running = _process_names(root)
-    findings = []
-    if "ModemManager" in running:
-        advice = 'stop it, or add a udev rule with ENV{ID_MM_DEVICE_IGNORE}="1" for the device'
-        text = "ModemManager is running: it sends modem commands to new serial devices for 10 s"
-        findings.append(Finding("modemmanager", Level.AMBER, text, advice))
-    if "brltty" in running:
-        text = "brltty is running: it takes CH340 and CP210x adapters away"
-        findings.append(Finding("brltty", Level.RED, text, "remove the package brltty"))
+    findings = [
+        _finding(what) for what, name in (("modems", "ModemManager"), ("brltty", "brltty"))
+        if name in running
+    ]  # fmt: skip
     if groups is not None and "root" not in groups:
-        for group, what in (("dialout", "serial ports"), ("input", "keyboard scanners")):
-            if group not in groups:
-                text = f"this account is not in the group {group}: {what} may be closed to it"
-                findings.append(Finding(group, Level.AMBER, text, f"usermod -aG {group} <account>"))
-    return findings or [Finding("surroundings", Level.GREEN, "nothing gets in the way")]
+        findings += [_finding("group", name=name) for name in needed if name not in groups]
+    return findings or [_finding("clear")]
 
 
-def scanner_mode(expected: str, root: Path = Path("/")) -> Finding:
-    """A scanner falls back to keyboard mode after a factory reset: `expected` serial, found HID."""
+def scanner_mode(root: Path = Path("/")) -> list[Finding]:
+    """A serial scanner falls back to keyboard mode after a factory reset."""
     folder = root / "dev/input/by-id"
     names = sorted(path.name for path in folder.glob("*-event-kbd")) if folder.is_dir() else []
     suspects = [name for name in names if "scan" in name.lower() or "barcode" in name.lower()]
-    if expected == "serial" and suspects:
-        advice = "scan the USB-CDC (virtual serial port) code in the scanner's manual"
-        text = f"expected a serial scanner, found a keyboard: {suspects[0]}"
-        return Finding("scanner mode", Level.RED, text, advice)
-    return Finding("scanner mode", Level.GREEN, "no scanner in keyboard mode")
+    return [_finding("typing", name=suspects[0])] if suspects else []
 
 
 def _process_names(root: Path) -> set[str]:
@@ -233,16 +278,6 @@ def _process_names(root: Path) -> set[str]:
         except OSError:  # the process ended meanwhile
             continue
     return names
-
-
-def _port_advice(fault: DriverError) -> str:
-    if isinstance(fault, NotPermitted):
-        return "add the account to the group dialout, then log in again"
-    if isinstance(fault, Claimed):
-        return "stop the other program, or choose another port"
-    if isinstance(fault, Misconfigured):
-        return "correct the port setting"
-    return "plug the device in; a /dev/serial/by-id path stays the same after replugging"
 
 
 def _ignore(told: object) -> None:

@@ -58,7 +58,7 @@ def print_test(loaded: Loaded, args: Namespace, io: Io) -> int:
     """A slip with one of everything, or an owner's templates with sample values: on paper, or as
     a picture (or text, for FILE.txt)."""
     settings, language = loaded.settings, _language(loaded)
-    profile = device_profiles.printer_profile(settings.printer.profile)
+    profile = device_profiles.printer_of(loaded)
     if args.template is None:
         slip = sample_slip.compose(style(loaded), profile)
     else:
@@ -138,7 +138,7 @@ def scan_test(
 ) -> int:
     """Read scans, show them, and propose settings. `typed` are lines of a keyboard scanner."""
     settings, language = loaded.settings.scanner, _language(loaded)
-    chosen = device_profiles.scanner_profile(settings.profile)
+    chosen = device_profiles.scanner_of(loaded)
     if settings.port and chosen.kind == "evdev":
         source = _grabbed(settings.port, chosen, ended)
     elif settings.port:

@@ -76,7 +76,7 @@ class Station:
             return None
         self._scanner = ScannerWorker(
             settings.port,
-            device_profiles.scanner_profile(settings.profile),
+            device_profiles.scanner_of(self.place.loaded),
             deliver,
             statistics=self.place.data.root / "scanner.json",
             gs1_identifier=settings.gs1_identifier,
@@ -90,13 +90,7 @@ class Station:
         if not settings.port:
             return None
         emulated.register()
-        profile = DisplayProfile(
-            name="settings",
-            family=settings.family,
-            columns=settings.columns,
-            charset=settings.charset,
-            baud=settings.baud,
-        )
+        profile = display_profile(self.place.loaded)
         self._display = Display(settings.port, profile, on_event=lambda _: None)
         self._display.start()
         return self._display
@@ -121,7 +115,7 @@ class Station:
         return PrintWorker(
             self.counter,
             settings.printer.port,
-            device_profiles.printer_profile(settings.printer.profile),
+            device_profiles.printer_of(self.place.loaded),
             style=style(self.place.loaded),
             backlog_minutes=settings.receipt.backlog_minutes,
             statistics=self.place.data.printer_statistics,
@@ -175,3 +169,15 @@ def style(loaded: Loaded) -> SlipStyle:
     receipt = loaded.settings.receipt
     own = slip_templates.own(loaded.resolve(receipt.template)) if receipt.template else None
     return SlipStyle(receipt.language, receipt.header, receipt.footer, templates=own)
+
+
+def display_profile(loaded: Loaded) -> DisplayProfile:
+    """What the settings say about the customer display."""
+    settings = loaded.settings.display
+    return DisplayProfile(
+        name="settings",
+        family=settings.family,
+        columns=settings.columns,
+        charset=settings.charset,
+        baud=settings.baud,
+    )

@@ -28,7 +28,7 @@ from drivers.escpos.slip import Slip
 from drivers.escpos.status import PrinterStatus
 from drivers.events import DeviceEvent, Presence
 from drivers.link import CHUNK_BYTES, JOIN_S, Link
-from drivers.ports import resolve
+from drivers.ports import Whereabouts
 from drivers.telling import tell
 
 WRITE_MS = 50  # how long one offer may hold the worker; answers are looked at in between
@@ -121,6 +121,7 @@ class Printer:
         clock: Clock | None = None,
     ) -> None:
         self.port = port
+        self._where = Whereabouts(port)
         self._profile = profile
         self._journal = journal or NoJournal()
         self._outlook = outlook or Outlook()
@@ -261,7 +262,7 @@ class Printer:
         if self._link is not None or self._now() < self._retry_ms:
             return
         link = Link(
-            resolve(self.port),
+            self._where.path(),
             self._profile.line(),
             on_bytes=lambda data: self._inbox.put(_Bytes(link, data)),
             on_lost=lambda reason: self._inbox.put(_Lost(link, reason)),
@@ -276,6 +277,7 @@ class Printer:
             self._say_once(Presence.LOST, str(fault))
         else:
             self._link = link
+            self._where.opened()
             self._engine.link_up(self._now())
             if self._backoff.opened(self._now()):
                 self._say(Presence.FOUND, f"{self.port} is open")

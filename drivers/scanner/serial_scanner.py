@@ -22,7 +22,7 @@ from drivers.clock import Clock, SystemClock
 from drivers.errors import DriverError, Misconfigured
 from drivers.events import DeviceEvent, Presence
 from drivers.link import JOIN_S, Link
-from drivers.ports import resolve
+from drivers.ports import Whereabouts
 from drivers.scanner.commands import Action, command
 from drivers.scanner.framing import framer_for
 from drivers.scanner.profile import ScannerProfile
@@ -63,6 +63,7 @@ class SerialScanner:
         clock: Clock | None = None,
     ) -> None:
         self.port = port
+        self._where = Whereabouts(port)
         self._profile = profile
         self._on_scan = on_scan
         self._on_event = on_event
@@ -104,7 +105,7 @@ class SerialScanner:
     def _open(self) -> int | None:
         """Try to open; None when it is open, else milliseconds until the next attempt."""
         link = Link(
-            resolve(self.port),
+            self._where.path(),
             self._profile.line(),
             on_bytes=lambda data: self._inbox.put(_Bytes(link, data)),
             on_lost=lambda reason: self._inbox.put(_Lost(link, reason)),
@@ -118,6 +119,7 @@ class SerialScanner:
             self._say_once(Presence.LOST, str(fault))
             return self._backoff.failed()
         self._link = link
+        self._where.opened()
         if self._backoff.opened(self._clock.monotonic_ms()):
             self._say(Presence.FOUND, f"{self.port} is open")
         return None

@@ -16,7 +16,8 @@ from terminal.clock import SystemClock
 from terminal.desk import DONE, OUT_OF_SERVICE, Desk, Io
 from terminal.doctor import contact, inside, surroundings
 from terminal.doctor.finding import FAULTS, Found, found, guarded, why
-from terminal.doctor.phrases import CHECKS, PHRASES, Level
+from terminal.doctor.phrase import Level
+from terminal.doctor.phrases import CHECKS, PHRASES
 from terminal.place import Place
 from terminal.replica import Replica
 from terminal.station import options

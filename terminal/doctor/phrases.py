@@ -4,39 +4,10 @@ Responsible for: the words. Not responsible for: when they are said. Invariants:
 same fields in both languages; what is amber or red says what to do.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from terminal.words import Language
-
-
-class Level(StrEnum):
-    """Green: good. Amber: it works, with a limit or a risk. Red: something does not work."""
-
-    GREEN = "green"
-    AMBER = "amber"
-    RED = "red"
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """A finding's colour, and for Chinese and English what it is and what to do."""
-
-    level: Level
-    zh: str
-    en: str
-    zh_todo: str = ""
-    en_todo: str = ""
-
-    def message(self, language: Language) -> str:
-        """What it is."""
-        return self.zh if language is Language.ZH else self.en
-
-    def todo(self, language: Language) -> str:
-        """What to do, empty when there is nothing to do."""
-        return self.zh_todo if language is Language.ZH else self.en_todo
-
+from terminal.doctor.phrase import Level, Phrase
+from terminal.doctor.phrases_devices import DEVICE_PHRASES
 
 _G, _A, _R = Level.GREEN, Level.AMBER, Level.RED
 
@@ -56,6 +27,7 @@ CHECKS: Final = {
     "queue": ("待上传", "to be sent"),
     "printer": ("打印机", "printer"),
     "scanner": ("扫码枪", "scanner"),
+    "display": ("顾客屏", "customer display"),
     "surroundings": ("运行环境", "surroundings"),
 }
 """The checks by their machine names, as people read them."""
@@ -319,81 +291,6 @@ PHRASES: Final[dict[str, Phrase]] = {
         "接通网络，运行 hexiao sync",
         "connect to the network and run `hexiao sync`",
     ),
-    "printer.none": Phrase(_G, "没有设置打印机", "none is set"),
-    "printer.ready": Phrase(_G, "就绪", "ready"),
-    "printer.near_end": Phrase(
-        _A, "纸快用完", "paper is near its end", "准备换纸", "have a new roll at hand"
-    ),
-    "printer.paper_out": Phrase(_R, "缺纸", "out of paper", "换纸", "put in a new roll"),
-    "printer.cover_open": Phrase(_R, "上盖打开", "the cover is open", "合上上盖", "close it"),
-    "printer.fault": Phrase(
-        _R,
-        "报告故障",
-        "reports a fault",
-        "检查切刀和卡纸，重新开关电源",
-        "look for jammed paper at the cutter; switch it off and on",
-    ),
-    "printer.silent": Phrase(
-        _A,
-        "端口已打开，但没有应答",
-        "the port is open, but it answers nothing",
-        "检查电源、数据线和波特率；从不应答的型号用 status = [] 的配置",
-        "check power, cable and baud rate; for a model that never answers use a profile with"
-        " status = []",
-    ),
-    "printer.lost": Phrase(
-        _R,
-        "端口打不开",
-        "its port cannot be opened",
-        "检查数据线和 printer.port；停止 hexiao 后再运行 hexiao doctor 看原因",
-        "check the cable and printer.port; stop hexiao and run this again to see why",
-    ),
-    "printer.counted": Phrase(
-        _G,
-        "累计打印 {printed} 张，不明 {unknown}，失败 {failed}，断线 {lost} 次",
-        "so far {printed} slips printed, {unknown} unknown, {failed} failed; lost {lost} times",
-    ),
-    "printer.uncounted": Phrase(
-        _A, "{name} 无法读取：{why}", "{name}: {why}", "删除此文件", "delete it to count anew"
-    ),
-    "scanner.none": Phrase(
-        _G, "没有设置串口扫码枪（键盘式不需要设置）", "none is set (a keyboard wedge needs none)"
-    ),
-    "scanner.ready": Phrase(_G, "就绪", "ready"),
-    "scanner.lost": Phrase(
-        _R,
-        "端口打不开",
-        "its port cannot be opened",
-        "检查数据线和 scanner.port；停止 hexiao 后再运行 hexiao doctor 看原因",
-        "check the cable and scanner.port; stop hexiao and run this again to see why",
-    ),
-    "scanner.unused": Phrase(
-        _G, "由收银界面打开时使用", "opened by the counter screen, which is not running"
-    ),
-    "scanner.keyboard": Phrase(_G, "键盘式，{port} 可读", "a keyboard, {port} can be read"),
-    "scanner.denied": Phrase(
-        _R,
-        "键盘式，但本用户不能读 {port}",
-        "a keyboard, but this account may not read {port}",
-        "把本用户加入 input 组（usermod -aG input），然后重新登录",
-        "add this account to the group input (usermod -aG input), then log in again",
-    ),
-    "printer.probed.red": Phrase(
-        _R,
-        "不可用（{text}）",
-        "{text}",
-        "检查电源、数据线、权限和 printer.port（{advice}）",
-        "{advice}",
-    ),
-    "scanner.probed.red": Phrase(
-        _R,
-        "不可用（{text}）",
-        "{text}",
-        "检查数据线、权限、扫码枪模式和 scanner.port（{advice}）",
-        "{advice}",
-    ),
-    "probed.green": Phrase(_G, "正常（{text}）", "{text}"),
-    "probed.amber": Phrase(_A, "有限制（{text}）", "{text}", "{advice}", "{advice}"),
-    "probed.red": Phrase(_R, "不可用（{text}）", "{text}", "{advice}", "{advice}"),
+    **DEVICE_PHRASES,
 }
-"""By the name of the check and of the finding; `unchecked` and `probed` are of any check."""
+"""By the name of the check and of the finding; `unchecked` and `port` are of any check."""

@@ -5,7 +5,7 @@ words. Invariant: nothing is changed, and nothing but a device's own port is ope
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from terminal.doctor import flush
 from terminal.doctor.finding import Found, found, guarded
 from terminal.outcomes import Status
 from terminal.place import Place
-from terminal.station import style
+from terminal.station import display_profile, style
 
 FLUSH_US_MIN: Final = 50
 """A disk that is quicker than this answers before it has written (storage notes, 1.1)."""
@@ -103,17 +103,22 @@ def probed(place: Place) -> Iterator[Found]:
     yield from guarded("printer", lambda: _counted(place))
     yield from guarded("printer", lambda: _slips(place))
     yield from guarded("scanner", lambda: _scanner(place))
-    if place.loaded.settings.printer.port or place.loaded.settings.scanner.port:
-        for one in probe.probe_surroundings(groups=_groups()):
-            yield _of_probe("surroundings", one)
+    yield from guarded("display", lambda: _display(place))
+    yield from guarded("surroundings", lambda: _around(place))
 
 
 def reported(status: Status, place: Place) -> Iterator[Found]:
     """The devices, as the workers that hold them say."""
     yield found("printer", status.printer)
     yield from _counted(place)
-    waiting = status.scanner == "none" and place.loaded.settings.scanner.port
+    settings = place.loaded.settings
+    yield from _names("printer", settings.printer.port)
+    waiting = status.scanner == "none" and settings.scanner.port
     yield found("scanner", "unused" if waiting else status.scanner)
+    yield from _names("scanner", settings.scanner.port)
+    if settings.display.port:
+        yield found("display", "held")
+        yield from _names("display", settings.display.port)
 
 
 def _printer(place: Place) -> Iterator[Found]:
@@ -121,9 +126,10 @@ def _printer(place: Place) -> Iterator[Found]:
     if not settings.port:
         yield found("printer", "none")
         return
-    profile = device_profiles.printer_profile(settings.profile)
-    for one in probe.probe_printer(settings.port, profile):
-        yield _of_probe("printer", one)
+    profile = device_profiles.printer_of(place.loaded)
+    shipped = device_profiles.printer_profiles()
+    yield from _told("printer", probe.probe_printer(settings.port, profile, shipped))
+    yield from _names("printer", settings.port)
 
 
 def _counted(place: Place) -> Iterator[Found]:
@@ -157,14 +163,13 @@ def _scanner(place: Place) -> Iterator[Found]:
     if not settings.port:
         yield found("scanner", "none")
         return
-    profile = device_profiles.scanner_profile(settings.profile)
+    profile = device_profiles.scanner_of(place.loaded)
     if profile.kind == "evdev":
         yield _keyboard(settings.port)
         return
-    yield _of_probe("scanner", probe.probe_port(settings.port, profile.line()))
-    mode = probe.scanner_mode("serial")
-    if mode.level is not probe.Level.GREEN:
-        yield _of_probe("scanner", mode)
+    yield from _told("scanner", [probe.probe_port(settings.port, profile.line())])
+    yield from _names("scanner", settings.port)
+    yield from _told("scanner", probe.scanner_mode())
 
 
 def _keyboard(port: str) -> Found:
@@ -181,8 +186,35 @@ def _keyboard(port: str) -> Found:
     return found("scanner", "keyboard" if os.access(path, os.R_OK) else "denied", port=path)
 
 
-def _of_probe(check: str, one: probe.Finding) -> Found:
-    return found(check, f"probed.{one.level}", text=one.text, advice=one.advice)
+def _display(place: Place) -> Iterator[Found]:
+    port = place.loaded.settings.display.port
+    if not port:
+        yield found("display", "none")
+        return
+    yield from _told("display", [probe.probe_display(port, display_profile(place.loaded))])
+    yield from _names("display", port)
+
+
+def _around(place: Place) -> Iterator[Found]:
+    settings = place.loaded.settings
+    ports = (settings.printer.port, settings.scanner.port, settings.display.port)
+    if not any(ports):
+        return
+    typing = (
+        bool(settings.scanner.port) and device_profiles.scanner_of(place.loaded).kind == "evdev"
+    )
+    serial = any(port and "://" not in port and not port.startswith("input:") for port in ports)
+    needed = (*(["dialout"] if serial else ()), *(["input"] if typing else ()))
+    yield from _told("surroundings", probe.probe_surroundings(groups=_groups(), needed=needed))
+
+
+def _names(check: str, port: str) -> Iterator[Found]:
+    yield from _told(check, probe.lasting_name(port))
+
+
+def _told(check: str, findings: Iterable[probe.Finding]) -> Iterator[Found]:
+    for one in findings:
+        yield Found(check, one.what, one.fields)
 
 
 def _groups() -> list[str] | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from serial.tools.list_ports_common import ListPortInfo
 
 from drivers.emulated import register
 from drivers.emulated.bench import Bench
@@ -138,6 +139,44 @@ def test_a_scanner_is_unplugged_and_plugged_again(wire: str, bench: Bench, tmp_p
     assert scans.wait().text == "22222222222"
     scanner.stop()
     device.stop()
+
+
+def test_a_device_is_followed_by_what_it_is_and_not_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scanner of ttyUSB0 comes back as ttyUSB1, and its old number goes to a stranger."""
+    mine, stranger = EmulatedScanner(), EmulatedScanner()
+    first, second = tmp_path / "ttyUSB0", tmp_path / "ttyUSB1"
+    there = [usb_port(first, "1-2.1")]
+    monkeypatch.setattr("drivers.ports.list_ports.comports", lambda: list(there))
+    mine.attach_pty(first)
+    scans: Seen[Scan] = Seen()
+    events: Seen[DeviceEvent] = Seen()
+    profile = ScannerProfile(commands="datalogic")
+    scanner = SerialScanner(str(first), profile, on_scan=scans, on_event=events)
+    scanner.start()
+    assert events.wait().presence is Presence.FOUND
+    there.clear()
+    mine.unplug()
+    assert events.wait().presence is Presence.LOST
+    stranger.attach_pty(first)
+    there.append(usb_port(first, "1-2.2"))
+    mine.attach_pty(second)
+    there.append(usb_port(second, "1-2.1"))
+    assert events.wait().presence is Presence.FOUND
+    mine.scan("12345678901")
+    assert scans.wait().text == "12345678901"
+    assert stranger.heard() == b"", "the stranger's port was never opened"
+    scanner.stop()
+    for device in (mine, stranger):
+        device.stop()
+
+
+def usb_port(path: Path, location: str) -> ListPortInfo:
+    """A CH340 adapter, which has no serial number."""
+    port = ListPortInfo(str(path))
+    port.vid, port.pid, port.location = 0x1A86, 0x7523, location
+    return port
 
 
 def test_a_line_in_the_feed_pipe_is_scanned(bench: Bench, tmp_path: Path) -> None:

@@ -14,53 +14,49 @@ from drivers.errors import Claimed, Misconfigured, NotPermitted, Unplugged
 from drivers.escpos.profile import PrinterProfile
 from drivers.idcard import Command, command
 from drivers.link import LineSettings, Link
+from drivers.ports import PortFound
 from drivers.probe import (
     Finding,
-    Level,
+    PrinterFacts,
     _font_finding,
-    _port_advice,
+    lasting_name,
+    port_fault,
     probe_card_reader,
     probe_display,
     probe_port,
     probe_printer,
     probe_surroundings,
+    proposed,
     scanner_mode,
 )
+from terminal import device_profiles
 from tests.drivers.test_idcard import frame
 from tests.drivers.waiting import until
 
 
-def levels(findings: list[Finding]) -> dict[str, Level]:
-    return {finding.check: finding.level for finding in findings}
+def whats(findings: list[Finding]) -> list[str]:
+    return [finding.what for finding in findings]
 
 
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
-        (ALL_ANSWERS, {"printer": Level.GREEN, "confirmation": Level.GREEN}),
-        (ALL_ANSWERS - {"gs_h"}, {"printer": Level.GREEN, "confirmation": Level.AMBER}),
-        (
-            frozenset({"dle_eot"}),
-            {"printer": Level.GREEN, "status": Level.AMBER, "confirmation": Level.AMBER},
-        ),
-        (
-            frozenset(),
-            {"printer": Level.RED, "status": Level.AMBER, "confirmation": Level.AMBER},
-        ),
+        (ALL_ANSWERS, ["answers", "confirmed"]),
+        (ALL_ANSWERS - {"gs_h"}, ["answers", "other_confirm"]),
+        (frozenset({"dle_eot"}), ["answers", "unheard", "other_confirm"]),
+        (frozenset(), ["mute", "unheard", "other_confirm"]),
     ],
 )
-def test_a_printer_against_its_profile(answers: frozenset[str], expected: dict[str, Level]) -> None:
+def test_a_printer_against_its_profile(answers: frozenset[str], expected: list[str]) -> None:
     """What answers is good, what does not is named with the setting to change."""
     device = EmulatedPrinter(Build(answers=answers))
     findings = probe_printer(device.attach_pty(), PrinterProfile(), answer_s=0.15)
     device.stop()
-    found = levels(findings)
-    found.pop("font")
-    assert found == expected
-    assert all(finding.advice for finding in findings if finding.level is Level.AMBER)
+    assert whats(findings)[:-1] == expected
+    assert whats(findings)[-1] in ("font", "no_font.few")
     assert device.paper_text() == "", "a probe prints nothing"
     if "gs_i" in answers:
-        assert "EMULATED" in findings[0].text
+        assert "EMULATED" in str(findings[0].fields["who"])
 
 
 def test_a_profile_that_expects_nothing() -> None:
@@ -69,56 +65,123 @@ def test_a_profile_that_expects_nothing() -> None:
     profile = PrinterProfile(status=(), confirm="none")
     findings = probe_printer(device.attach_pty(), profile, answer_s=0.05)
     device.stop()
-    assert levels(findings)["confirmation"] is Level.AMBER
-    assert "look at each slip" in next(f.advice for f in findings if f.check == "confirmation")
+    assert whats(findings)[:2] == ["mute_as_said", "unconfirmed"]
+
+
+def facts(answers: str, *identity: str) -> PrinterFacts:
+    told = set(answers.split())
+    return PrinterFacts(
+        asb="asb" in told,
+        dle_eot="dle_eot" in told,
+        gs_r="gs_r" in told,
+        gs_h="gs_h" in told,
+        identity=identity,
+    )
+
+
+SHIPPED = device_profiles.printer_profiles()
+
+
+@pytest.mark.parametrize(
+    ("used", "told", "wanted"),
+    [
+        ("generic-80-gb18030", facts("asb dle_eot gs_r gs_h", "EPSON", "TM-T88V"), "epson-tm-80"),
+        ("generic-80-gb18030", facts("asb dle_eot gs_r", "GPRINTER"), "generic-80-gb18030"),
+        ("epson-tm-58", facts("dle_eot gs_r"), "generic-58-gb18030"),
+        ("generic-58-gb18030", facts(""), "silent-58"),
+        ("generic-80-gb18030", facts("asb dle_eot gs_r gs_h", "HEXIAO", "EMULATED"), "emulated-80"),
+        ("generic-58-nofont", facts("dle_eot gs_r"), "generic-58-nofont"),
+    ],
+)
+def test_a_profile_is_proposed(used: str, told: PrinterFacts, wanted: str) -> None:
+    """What fits the answers, for the same paper and the same kind of font."""
+    profile = next(one for one in SHIPPED if one.name == used)
+    found = proposed(profile, told, SHIPPED)
+    assert found is not None and found.name == wanted
+
+
+def test_no_profile_is_proposed_where_none_fits() -> None:
+    """80 mm printers that never answer have none: the settings stay as they are."""
+    profile = next(one for one in SHIPPED if one.name == "generic-80-gb18030")
+    assert proposed(profile, facts("gs_r"), SHIPPED) is None
+
+
+def test_a_better_profile_is_a_finding_of_its_own() -> None:
+    """Over a real line: the emulated printer in place of a generic one."""
+    device = EmulatedPrinter(Build(answers=ALL_ANSWERS))
+    profile = next(one for one in SHIPPED if one.name == "generic-58-gb18030")
+    findings = probe_printer(device.attach_pty(), profile, SHIPPED, answer_s=0.15)
+    device.stop()
+    (better,) = [one for one in findings if one.what == "better_profile"]
+    assert better.fields == {"name": "emulated"}
 
 
 def test_ports() -> None:
-    """A port opens, is missing, or is held; each with its own advice."""
+    """A port opens, is missing, or is held; each kind of fault has its own name."""
     device = EmulatedPrinter()
     path = device.attach_pty()
-    assert probe_port(path, LineSettings()).level is Level.GREEN
+    assert probe_port(path, LineSettings()).what == "port.opens"
     holder = Link(path, LineSettings(), on_bytes=print, on_lost=print)
     holder.open()
-    held = probe_port(path, LineSettings())
-    assert held.level is Level.RED and "other program" in held.advice
-    assert probe_printer(path, PrinterProfile())[0].level is Level.RED
+    assert probe_port(path, LineSettings()).what == "port.claimed"
+    assert whats(probe_printer(path, PrinterProfile())) == ["port.claimed"]
     holder.close()
     device.stop()
     faults = (NotPermitted("x"), Claimed("x"), Misconfigured("x"), Unplugged("x"))
-    assert len({_port_advice(fault) for fault in faults}) == 4
+    assert len({port_fault(fault).what for fault in faults}) == 4
+
+
+def test_a_missing_port_says_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By names that can be copied into the settings."""
+    monkeypatch.setattr("drivers.probe.discover", lambda: (ONE, TWIN))
+    there = port_fault(Unplugged("x")).fields["there"]
+    assert there == "usb-at:1-2.1 (USB Serial), usb-at:1-2.2 (/dev/ttyUSB1)"
+
+
+def test_names_that_do_not_last() -> None:
+    """ttyUSB0 is whichever came first; a path that the system does not list stands for itself."""
+    (finding,) = lasting_name("/dev/ttyUSB0", (ONE, TWIN))
+    assert finding.what == "port.unlasting"
+    assert finding.fields == {"port": "/dev/ttyUSB0", "name": "usb-at:1-2.1"}
+    assert lasting_name("usb-at:1-2.1", (ONE, TWIN)) == []
+    assert lasting_name("socket://192.0.2.7:9100", (ONE, TWIN)) == []
+    bare = PortFound("/dev/ttyUSB5", 1, 2, "", "", "")
+    assert lasting_name("/dev/ttyUSB5", (bare,)) == [], "there is no better name"
+
+
+ONE = PortFound("/dev/ttyUSB0", 0x1A86, 0x7523, "", "1-2.1", "USB Serial")
+TWIN = PortFound("/dev/ttyUSB1", 0x1A86, 0x7523, "", "1-2.2", "")
 
 
 def test_a_display_is_shown_a_text() -> None:
     """Only a person can say whether it shows it; a display that takes nothing is red."""
     device = EmulatedScanner()
     port = device.attach_pty()
-    found = probe_display(port, DisplayProfile())
-    assert found.level is Level.AMBER
+    assert probe_display(port, DisplayProfile()).what == "display.shown"
     until(lambda: b"hexiao 1234567890" in device.heard())
     device.stop()
-    assert probe_display(port, DisplayProfile()).level is Level.RED
-    assert probe_display("loop://", DisplayProfile(family="text")).level is Level.AMBER
+    assert probe_display(port, DisplayProfile()).what == "port.missing"
+    assert probe_display("loop://", DisplayProfile(family="text")).what == "display.shown"
 
 
-@pytest.mark.parametrize(("status", "level"), [(0x90, Level.GREEN), (0x60, Level.RED)])
-def test_a_card_reader_is_asked_how_it_is(status: int, level: Level) -> None:
+@pytest.mark.parametrize(("status", "what"), [(0x90, "card.ready"), (0x60, "card.broken")])
+def test_a_card_reader_is_asked_how_it_is(status: int, what: str) -> None:
     """Its own answer decides; silence is red."""
     device = EmulatedScanner()
     port = device.attach_pty()
     device.send([Piece(frame(status), after_ms=60)])
-    assert probe_card_reader(port, answer_s=0.3).level is level
+    assert probe_card_reader(port, answer_s=0.3).what == what
     assert device.heard() == command(Command.STATUS)
-    assert probe_card_reader(port, answer_s=0.02).level is Level.RED
+    assert probe_card_reader(port, answer_s=0.02).what == "card.mute"
     device.stop()
-    assert probe_card_reader(port).level is Level.RED
+    assert probe_card_reader(port).what == "port.missing"
 
 
 def test_a_device_that_takes_nothing() -> None:
     """A line that is stopped is not a display."""
     device, host = os.openpty()
     termios.tcflow(host, termios.TCOOFF)
-    assert probe_display(os.ttyname(host), DisplayProfile()).level is Level.RED
+    assert probe_display(os.ttyname(host), DisplayProfile()).what == "display.stuck"
     os.close(device)
     os.close(host)
 
@@ -129,32 +192,29 @@ def test_surroundings(tmp_path: Path) -> None:
         (tmp_path / "proc" / str(number)).mkdir(parents=True)
         (tmp_path / "proc" / str(number) / "comm").write_text(name + "\n")
     (tmp_path / "proc" / "40" / "comm").mkdir(parents=True)  # unreadable: ended meanwhile
-    found = levels(probe_surroundings(tmp_path, groups=["clerks"]))
-    assert found == {
-        "modemmanager": Level.AMBER,
-        "brltty": Level.RED,
-        "dialout": Level.AMBER,
-        "input": Level.AMBER,
-    }
+    found = probe_surroundings(tmp_path, groups=["clerks"], needed=("dialout", "input"))
+    assert whats(found) == ["modems", "brltty", "group", "group"]
+    assert [one.fields["name"] for one in found[2:]] == ["dialout", "input"]
     empty = tmp_path / "empty"
-    assert levels(probe_surroundings(empty, groups=["root"])) == {"surroundings": Level.GREEN}
-    assert levels(probe_surroundings(empty)) == {"surroundings": Level.GREEN}
+    assert whats(probe_surroundings(empty, groups=["root"])) == ["clear"]
+    assert whats(probe_surroundings(empty, groups=["dialout"])) == ["clear"]
+    assert whats(probe_surroundings(empty)) == ["clear"]
 
 
 def test_a_scanner_in_keyboard_mode_is_found(tmp_path: Path) -> None:
     """After a factory reset a serial scanner comes back as a keyboard."""
-    assert scanner_mode("serial", tmp_path).level is Level.GREEN
+    assert scanner_mode(tmp_path) == []
     folder = tmp_path / "dev/input/by-id"
     folder.mkdir(parents=True)
     (folder / "usb-Vendor_Barcode_Scanner-event-kbd").touch()
-    assert scanner_mode("serial", tmp_path).level is Level.RED
-    assert scanner_mode("evdev", tmp_path).level is Level.GREEN
+    (finding,) = scanner_mode(tmp_path)
+    assert finding.fields == {"name": "usb-Vendor_Barcode_Scanner-event-kbd"}
 
 
 def test_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
     """No font is bad only for those who draw their text."""
     monkeypatch.setattr("drivers.escpos.raster._FONTS", ())
-    assert _font_finding(PrinterProfile()).level is Level.GREEN
-    assert _font_finding(PrinterProfile(charset="gb2312")).level is Level.AMBER
-    assert _font_finding(PrinterProfile(text="raster")).level is Level.RED
-    assert "drawn with" in _font_finding(PrinterProfile(font=__file__)).text
+    assert _font_finding(PrinterProfile()).what == "no_font.few"
+    assert _font_finding(PrinterProfile(charset="gb2312")).what == "no_font.many"
+    assert _font_finding(PrinterProfile(text="raster")).what == "no_font.all"
+    assert _font_finding(PrinterProfile(font=__file__)).fields == {"path": __file__}

@@ -6,10 +6,8 @@ line runs it. The clock of its history is this machine's, because the doctor ask
 
 from __future__ import annotations
 
-import ast
 import json
 import random
-import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,20 @@ import msgspec
 import pytest
 
 from config.loader import Loaded
-from config.schema import Central, Disk, Kiosk, Paths, Printer, Receipt, Scanner, Settings
+from config.schema import (
+    Central,
+    Disk,
+    Display,
+    Kiosk,
+    Paths,
+    Printer,
+    Receipt,
+    Scanner,
+    Settings,
+)
 from drivers.emulated import register
-from drivers.escpos.status import PrinterStatus
+from drivers.emulated.scanner import EmulatedScanner
+from drivers.ports import PortFound
 from sync import messages
 from sync.problems import Problem
 from terminal import commands, database, doctor, keys
@@ -31,12 +40,12 @@ from terminal.clock import SystemClock
 from terminal.control import Asked
 from terminal.desk import Io
 from terminal.doctor import contact, flush, inside, surroundings
-from terminal.doctor.phrases import CHECKS, PHRASES, Level
+from terminal.doctor.phrases import CHECKS
 from terminal.outcomes import Redeemed
 from terminal.parts import FENCE
 from terminal.place import Place
 from terminal.station import Station
-from terminal.words import Language
+from tests.drivers.waiting import until
 from tests.sync.server import Answered, ScriptedServer
 from tests.terminal.shop import FakeClock, Shop, close
 from vouchers import times
@@ -341,6 +350,55 @@ def test_a_keyboard_scanner_is_looked_for(shop: Shop, port: str, colour: str) ->
     assert level(found, "scanner") == colour
 
 
+def test_a_name_that_changes_with_the_order_of_plugging_is_amber(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lasting name is said, to be copied; whether the terminal runs or not."""
+    one = PortFound("/dev/ttyUSB0", 0x1A86, 0x7523, "", "1-2.1", "USB Serial")
+    monkeypatch.setattr("drivers.probe.discover", lambda: (one,))
+    where = place(shop, scanner=Scanner(port="/dev/ttyUSB0"))
+    _, found = examine(where)
+    (named,) = [one for one in found["scanner"] if one["level"] == "amber"]
+    assert 'write "usb-at:1-2.1"' in named["todo"]
+    assert level(found, "scanner") == "red", "it is not there"
+
+
+def test_a_display_is_shown_a_text_and_a_person_looks(shop: Shop, tmp_path: Path) -> None:
+    """Displays answer nothing: amber says what to look at; a port that is not there is red."""
+    device = EmulatedScanner()
+    try:
+        _, found = examine(place(shop, display=Display(port=device.attach_pty())))
+        assert level(found, "display") == "amber"
+        assert "dialout" in str(found["surroundings"]) or level(found, "surroundings") == "green"
+        until(lambda: b"hexiao 1234567890" in device.heard())
+    finally:
+        device.stop()
+    _, found = examine(place(shop, display=Display(port=str(tmp_path / "none"))))
+    assert level(found, "display") == "red"
+
+
+@pytest.mark.parametrize(
+    ("text", "colour", "said"),
+    [
+        ('[printer]\nname = "own"\nstatus = []\nconfirm = "none"\n', "amber", "looks at each"),
+        ('[printer]\nbaud = "fast"\n', "red", "own.toml: printer profile: baud must be int"),
+        (None, "red", "own.toml cannot be read"),
+    ],
+)
+def test_an_owner_s_own_profile(shop: Shop, text: str | None, colour: str, said: str) -> None:
+    """A file beside the settings, for a printer that no shipped profile fits."""
+    if text is not None:
+        (shop.root.parent / "own.toml").write_text(text)
+    printer = Printer(port="emulated://printer?name=own&replies=", profile="own.toml")
+    bench = register()
+    try:
+        _, found = examine(place(shop, printer=printer))
+    finally:
+        bench.clear()
+    assert level(found, "printer") == colour
+    assert any(said in one["message"] + one["todo"] for one in found["printer"]), found["printer"]
+
+
 def test_a_slip_template_that_stops_the_till_is_red(shop: Shop) -> None:
     """`receipt.template` is read as the till reads it: file and fault are named."""
     _, found = examine(place(shop, receipt=Receipt(template="no-such-folder")))
@@ -467,54 +525,3 @@ def test_the_passphrase_is_asked_for_once(shop: Shop, monkeypatch: pytest.Monkey
     out.clear()
     assert doctor.doctor_alone(place(shop), args, Io(out.append, out.append), nobody) == 3
     assert level(by_check(out), "key") == "red"
-
-
-def fields(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
-
-
-@pytest.mark.parametrize("name", PHRASES)
-def test_phrases_say_the_same_in_both_languages(name: str) -> None:
-    """Same fields, words in both, and what is not green says what to do."""
-    phrase = PHRASES[name]
-    assert fields(phrase.zh) == fields(phrase.en)
-    assert fields(phrase.zh_todo) == fields(phrase.en_todo)
-    for language in Language:
-        assert phrase.message(language)
-        assert bool(phrase.todo(language)) is (phrase.level is not Level.GREEN)
-
-
-def test_everything_that_is_found_can_be_said() -> None:
-    """Every finding that a check can make has its words, and no words are left over."""
-    used = {f"printer.{status}" for status in PrinterStatus}
-    used |= {"scanner.none", "scanner.ready", "scanner.lost", "scanner.unused", "unchecked"}
-    used |= {f"probed.{one}" for one in Level} | {"printer.probed.red", "scanner.probed.red"}
-    for path in Path(doctor.__file__).parent.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "found":
-                check, phrase = (literals(argument, path) for argument in node.args[:2])
-                used |= {f"{one}.{other}" for one in check for other in phrase}
-    used |= {f"witness.{state}" for state in ("agrees", "behind", "ahead")}
-    assert used == set(PHRASES)
-    assert {name.partition(".")[0] for name in used} <= set(CHECKS) | {"unchecked", "probed"}
-
-
-def literals(node: ast.expr, path: Path) -> set[str]:
-    """The texts that an argument can be; a name stands for the texts assigned to it."""
-    if isinstance(node, ast.Constant):
-        return {str(node.value)}
-    if isinstance(node, ast.IfExp):
-        return literals(node.body, path) | literals(node.orelse, path)
-    if isinstance(node, ast.Name):
-        return set().union(
-            *(
-                literals(assigned.value, path)
-                for function in ast.walk(ast.parse(path.read_text("utf-8")))
-                if isinstance(function, ast.FunctionDef)
-                and function.lineno <= node.lineno <= (function.end_lineno or 0)
-                for assigned in ast.walk(function)
-                if isinstance(assigned, ast.Assign)
-                and any(getattr(target, "id", "") == node.id for target in assigned.targets)
-            )
-        )
-    return set()
