@@ -28,6 +28,7 @@ from terminal.parts import Parts
 from terminal.redeem import Order
 from terminal.reverse import Undo
 from vouchers import sealed
+from vouchers.presented import next_code_here
 from vouchers.reasons import Refusal
 from vouchers.sealed import SealKey
 from vouchers.times import HOUR_MS
@@ -35,8 +36,8 @@ from vouchers.times import HOUR_MS
 T = TypeVar("T")
 Done = TypeVar("Done", Redeemed, Reversed)
 
-OPENED_MAX: Final = 8
-"""Vouchers held open at once: one at the counter, a few by commands that queue."""
+OPENED_MAX: Final = redeeming.CARD_CHOICES_MAX + 8
+"""Vouchers held open at once: those of one card at the counter, a few by commands that queue."""
 
 _NEAR_LIMIT: Final = 20
 """The offline allowance is shown as a countdown when this few redemptions remain of it."""
@@ -109,11 +110,26 @@ class ShopCounter:
         if isinstance(found, Refusal):
             return found
         view, held = found
+        self._hold({view.handle: held})
+        return view
+
+    def look_up_card(self, number: str) -> Sequence[View] | Refusal:
+        """Open the vouchers of the person whose ID card was read (EV-032), the best one first."""
+
+        def look() -> Sequence[tuple[Opened, View]] | Refusal:
+            return redeeming.look_up_card(self._parts, number, clerk=self.clerk)
+
+        found = self._committed(look)
+        if isinstance(found, Refusal):
+            return found
+        self._hold({view.handle: _Held(opened, None) for opened, view in found})
+        return [view for _, view in found]
+
+    def _hold(self, held: dict[str, _Held]) -> None:
         with self._lock:
-            self._held[view.handle] = held
+            self._held.update(held)
             while len(self._held) > OPENED_MAX:
                 self._held.popitem(last=False)
-        return view
 
     def redeem(
         self, handle: str, shares: int, *, clerk: str, request: str, slip: bool = True
@@ -251,7 +267,8 @@ class ShopCounter:
             return found
         opened, view = found
         successor = None
-        if view.max_now > 0 and view.left > 1 and opened.evidence != "qr":
+        here = next_code_here(opened.credential, opened.evidence)
+        if view.max_now > 0 and view.left > 1 and here:
             successor = self._stretcher.submit(self._stretch, opened)
         return view, _Held(opened, successor)
 

@@ -1,4 +1,4 @@
-"""Opening a voucher from what was presented and the last four digits.
+"""Opening a voucher from what was presented and the last four digits, or all of a person by a card.
 
 Responsible for: the way from a credential to an opened record (journal's overlay, replica, signed
 QR, central), and charging a miss before it is answered (decision 13). Not responsible for: whether
@@ -17,6 +17,7 @@ from vouchers.codes import read_last4
 from vouchers.credential import PlatformCode, SignedQr, read_credential
 from vouchers.entries import Kind
 from vouchers.ids import uuid7
+from vouchers.presented import ID_CARD
 from vouchers.reasons import Reason, Refusal
 from vouchers.rules import ProductRule
 from vouchers.sealed import Record, SealKey
@@ -25,7 +26,9 @@ from vouchers.standing import Standing, VoucherState, effective
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An opened voucher, in memory only. `last4` seals the successor's row; it is never stored."""
+    """An opened voucher, in memory only. `last4` seals the successor's row; it is never stored, and
+    empty where a card was presented.
+    """
 
     handle: str
     record: Record
@@ -54,14 +57,31 @@ def open_credential(parts: Parts, credential: str, last4: str, *, clerk: str) ->
     if isinstance(digits, Refusal):
         return digits
     now = parts.clock.estimate().now
-    lock = parts.guesses.locked(parts.journal.connection, code, now)
-    if lock is not None:
-        return Refusal(
-            Reason.LOCKED, {"until": lock.until, "why": "terminal" if lock.terminal else "code"}
-        )
+    locked = _locked(parts, code, "code", now)
+    if locked is not None:
+        return locked
     key = sealed.stretch(code, digits, parts.identity.vault)
     opened = _find(parts, key, digits, signed)
-    return opened if opened is not None else _miss(parts, code, signed, clerk)
+    credential = "qr" if signed is not None else "code"
+    return opened if opened is not None else _miss(parts, code, credential, clerk)
+
+
+def open_card(parts: Parts, number: str, *, clerk: str) -> list[Opened] | Refusal:
+    """Open every voucher of the person whose ID card was read (EV-032), at least one.
+
+    A card that opens nothing is a miss like any other. It is charged by the key of the person's
+    rows: the number is in no table, and gone when this returns.
+    """
+    person = sealed.stretch_id_card(number, parts.identity.vault)
+    charged = person.row_key.hex()
+    locked = _locked(parts, charged, "card", parts.clock.estimate().now)
+    if locked is not None:
+        return locked
+    found = _find_card(parts, person)
+    if not found:
+        return _miss(parts, charged, ID_CARD, clerk)
+    opened = [one for one in found if isinstance(one, Opened)]
+    return opened or next(one for one in found if isinstance(one, Refusal))
 
 
 def standing_of(parts: Parts, opened: Opened) -> Standing:
@@ -113,6 +133,30 @@ def _find(
     if found is None:
         return None
     return _opened(parts, found.record, key, last4, credential=credential, found=found)
+
+
+def _find_card(parts: Parts, person: SealKey) -> list[Opened | Refusal]:
+    """The rows of a person, i = 0.. until one is missing."""
+    found: list[Opened | Refusal] = []
+    key = sealed.id_row(person, 0)
+    while (record := parts.replica.sealed(key.row_key)) is not None:
+        opened = _opened(parts, record, key, "", credential=ID_CARD)
+        found.append(_with_standing(parts, opened))
+        key = sealed.id_row(person, len(found))
+    if found:
+        return found
+    # Bought a moment ago. Only the first is asked for: the next one's miss would be charged.
+    row = _ask_central(parts, key)
+    if row is None:
+        return []
+    return [_opened(parts, row.record, key, "", credential=ID_CARD, found=row)]
+
+
+def _locked(parts: Parts, charged: str, by: str, now: int) -> Refusal | None:
+    lock = parts.guesses.locked(parts.journal.connection, charged, now)
+    if lock is None:
+        return None
+    return Refusal(Reason.LOCKED, {"until": lock.until, "why": "terminal" if lock.terminal else by})
 
 
 def _ask_central(parts: Parts, key: SealKey) -> FoundRow | None:
@@ -208,13 +252,12 @@ def _product(parts: Parts, product: int) -> Product:
     return Product(rule, f"#{product}", None)
 
 
-def _miss(parts: Parts, code: str, signed: qr.VoucherQr | None, clerk: str) -> Refusal:
+def _miss(parts: Parts, charged: str, credential: str, clerk: str) -> Refusal:
     """Charge, journal, then answer (decision 13)."""
     estimate = parts.clock.estimate()
     stamp = parts.stamp(estimate, clerk)
-    credential = "qr" if signed is not None else "code"
     with parts.journal.transaction() as connection:
-        lock = parts.guesses.charge(connection, code, estimate.now)
+        lock = parts.guesses.charge(connection, charged, estimate.now)
         refused: dict[str, object] = {
             "reason": str(Reason.UNKNOWN_OR_WRONG),
             "credential": credential,
@@ -225,7 +268,7 @@ def _miss(parts: Parts, code: str, signed: qr.VoucherQr | None, clerk: str) -> R
             locked: dict[str, object] = {"terminal": lock.terminal}
             parts.journal.append(connection, Kind.LOCKED, locked, stamp)
     parts.clock.journalled(estimate.now)
-    return Refusal(Reason.UNKNOWN_OR_WRONG)
+    return Refusal(Reason.UNKNOWN_OR_WRONG, {"why": "card"} if credential == ID_CARD else {})
 
 
 def _handle() -> str:

@@ -158,6 +158,12 @@ class Counter(Protocol):
         """Open what was presented (a raw scan or typed text) with the last four (EV-041)."""
         ...
 
+    def look_up_card(self, number: str) -> Sequence[View] | Refusal:
+        """Open the vouchers of the person whose ID card was read (EV-032), the best one first.
+        Charges a miss; raises TerminalError when out of service.
+        """
+        ...
+
     def check_credential(self, credential: str) -> Refusal | None:
         """Say at once whether a credential cannot be one (malformed, mistyped), free of charge."""
         ...

@@ -7,18 +7,19 @@ one entry; a partial redemption voids the code and writes the successor's row wi
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import apsw
 
 from terminal import slip_jobs
 from terminal.journal import Stored
-from terminal.opening import Opened, new_id, open_credential, standing_of
+from terminal.opening import Opened, new_id, open_card, open_credential, standing_of
 from terminal.outcomes import Place, Redeemed, View
 from terminal.parts import Claimed, Parts
 from vouchers import codes, entries, rules, sealed
 from vouchers.entries import Entry, Kind, Redemption
+from vouchers.presented import presented
 from vouchers.reasons import Refusal, known_reason
 from vouchers.rules import Accepted, Case
 from vouchers.sealed import Record, SealKey
@@ -36,6 +37,10 @@ class _Done:
 
 CLAIM_MARGIN_MS = 10_000
 """A claim is used only with this much of its time left (design, section 7, Claims)."""
+
+
+CARD_CHOICES_MAX = 32
+"""Vouchers of one card that a clerk is shown: nobody chooses among more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,30 @@ def look_up(
     return opened, view
 
 
+def look_up_card(
+    parts: Parts, number: str, *, clerk: str
+) -> Sequence[tuple[Opened, View]] | Refusal:
+    """Open a person's vouchers by the ID card that was read (EV-032); changes none of them.
+
+    What can be redeemed here and now comes first, the soonest to expire before the others; then
+    what cannot, the newest first. When nothing can, the first one's reason is journalled.
+    """
+    with parts.replica.reading():
+        opened = open_card(parts, number, clerk=clerk)
+        if isinstance(opened, Refusal):
+            return opened
+        found = sorted(((one, view_of(parts, one)) for one in opened), key=_offered)
+    first, view = found[0]
+    if view.refusal is not None:
+        _journal_refusal(parts, first, view.refusal, clerk)
+    return found[:CARD_CHOICES_MAX]
+
+
+def _offered(found: tuple[Opened, View]) -> tuple[bool, int]:
+    view = found[1]
+    return view.refusal is not None, view.valid_until if view.refusal is None else -view.valid_until
+
+
 def view_of(parts: Parts, opened: Opened) -> View:
     """What a voucher is, by this terminal's view, and why not if not."""
     # While central is in reach it is asked before a redemption, so the limits of being alone do
@@ -78,7 +107,7 @@ def view_of(parts: Parts, opened: Opened) -> View:
         shares=opened.record.shares,
         left=_left_for(case),
         max_now=rules.redeemable_now(case),
-        generation=opened.record.generation,
+        generation=case.record.generation,
         valid_from=case.standing.valid_from,
         valid_until=case.standing.valid_until,
         outlets=_places(parts, opened),
@@ -92,9 +121,10 @@ def case_of(
 ) -> Case:
     """The question for the rules."""
     granted = claim is not None and claim.granted and _in_time(parts, claim)
+    standing = standing_of(parts, opened)
     return Case(
-        record=opened.record,
-        standing=standing_of(parts, opened),
+        record=presented(opened.record, standing, opened.credential),
+        standing=standing,
         product=opened.product.rule,
         moment=parts.moment(parts.clock.estimate()),
         evidence=opened.evidence,
@@ -102,6 +132,7 @@ def case_of(
         claimed=granted,
         claim_refusal=None if claim is None else known_reason(claim.reason),
         posture=parts.posture(),
+        credential=opened.credential,
     )
 
 
@@ -180,7 +211,7 @@ def _commit(
             "request": order.request,
             "claim": None if order.claim is None else order.claim.claim,
             "voucher": opened.record.voucher,
-            "generation": opened.record.generation,
+            "generation": case.record.generation,
             "shares": decision.shares,
             "left": decision.left,
             "successor": decision.successor,

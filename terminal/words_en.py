@@ -44,6 +44,7 @@ _CODES: Final = {
         "Locked",
         (
             _v("Too many wrong tries for this code. It is locked here until {until}.", "code"),
+            _v("Too many tries with this ID card. It is locked here until {until}.", "card"),
             _v("Too many wrong tries. This terminal is locked until {until}.", "terminal"),
             _v("Too many wrong tries. Locked until {until}."),
             _v("Too many wrong tries. Locked for {minutes} minutes."),
@@ -51,13 +52,20 @@ _CODES: Final = {
         ),
         (
             _v("Other vouchers can be redeemed. Call the supervisor if in doubt.", "code"),
+            _v("Ask for the code in the message: it can be redeemed.", "card"),
             _v("Call the supervisor, or wait until the time is over."),
         ),
     ),
     Reason.UNKNOWN_OR_WRONG: ReasonWords(
         "No such voucher, or wrong last four",
-        (_v("The code and the last four digits of the mobile do not belong together."),),
-        (_v("Ask which mobile received the code. Compare both, then try once more."),),
+        (
+            _v("No voucher is known for this ID card.", "card"),
+            _v("The code and the last four digits of the mobile do not belong together."),
+        ),
+        (
+            _v("Ask for the code in the message and the mobile that received it.", "card"),
+            _v("Ask which mobile received the code. Compare both, then try once more."),
+        ),
     ),
     Reason.VOIDED: ReasonWords(
         "Voucher void",

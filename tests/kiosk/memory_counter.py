@@ -58,6 +58,13 @@ class MemoryCounter:
             return Refusal(Reason.UNKNOWN_OR_WRONG)
         return view
 
+    def look_up_card(self, number: str) -> Sequence[View] | Refusal:
+        """The vouchers that were given to this number, joined by `+` in their key."""
+        self._note("look_up_card")
+        self.gate.wait()
+        found = [view for key, view in self.vouchers.items() if key.startswith(f"{number}+")]
+        return found or Refusal(Reason.UNKNOWN_OR_WRONG, {"why": "card"})
+
     def redeem(
         self, handle: str, shares: int, *, clerk: str, request: str, slip: bool = True
     ) -> Redeemed | Refusal:

@@ -194,6 +194,32 @@ class Shop:
         while any(map(codes.looks_like_mobile, codes.reserved(self.serial.to_bytes(32), shares))):
             self.serial += 1
 
+    def link_card(self, number: str, *samples: Sample, generation: int = 0) -> None:
+        """Let a person's ID card open these vouchers, after those that it opens already."""
+        person = sealed.stretch_id_card(number, self.vault)
+        for sample in samples:
+            index = 0
+            while self._has_row(key := sealed.id_row(person, index)):
+                index += 1
+            record = Record(
+                sample.voucher,
+                sample.secret,
+                generation,
+                codes.horizon(sample.shares),
+                sample.shares,
+                sample.product,
+                sample.home,
+                sample.shares * 1000,
+            )
+            self.database.execute(
+                "INSERT INTO sealed VALUES (?, ?, ?)",
+                (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher),
+            )
+
+    def _has_row(self, key: sealed.SealKey) -> bool:
+        query = "SELECT 1 FROM sealed WHERE k = ?"
+        return self.database.execute(query, (key.row_key,)).fetchone() is not None
+
     def qr(self, sample: Sample, *, issued_ms: int = NOW + 1000) -> str:
         """The signed QR of a voucher, generation 0."""
         return qr.encode(
