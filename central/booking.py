@@ -62,7 +62,7 @@ def _judge(work: Work, voucher_ids: Collection[str], new: Sequence[Mapping[str, 
         if voucher is None:
             outcomes.extend(_unknown(row) for row in rows)
             continue
-        judged, after = _book(voucher, rows, frozenset(outlets[voucher.bucket]))
+        judged, after = _book(voucher, rows, frozenset(outlets[voucher.own_bucket]))
         outcomes.extend(judged)
         if after != voucher:
             changed.append(replace(after, version=voucher.version + 1))

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
-from central import catalogue, keys, ledger, policies, schema, sealing
-from central.service import Work
+from central import alarms, catalogue, keys, ledger, policies, schema, sealing
+from central.database import retried
+from central.service import Central, Work
 from sync.feed import (
     Checkpoint,
     FeedPage,
@@ -32,6 +33,7 @@ from vouchers import ids, times
 
 _CURSOR: Final = re.compile(r"1\.([0-9a-f]{1,16})\.(\d{1,16})", re.ASCII)
 BEGINNING: Final = "0"
+AHEAD: Final = "ahead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,24 @@ def read_page(
     )
 
 
+@retried
+def report_ahead(central: Central, posid: str, bucket: int, after: str) -> None:
+    """Raise an alarm, once an hour: a terminal heard what this database does not hold."""
+    table = schema.alarms
+    with central.write() as work:
+        lately = work.connection.execute(
+            select(table.c.alarm).where(
+                table.c.merchant == work.merchant,
+                table.c.kind == AHEAD,
+                table.c.posid == posid,
+                table.c.at > work.now - times.HOUR_MS,
+            )
+        ).first()
+        if lately is None:
+            words = f"the terminal has read bucket {bucket} up to {after}, beyond its head"
+            alarms.raise_alarm(central, work, AHEAD, posid, words)
+
+
 def _start(head: Any, after: str) -> int | Resync:
     if after == BEGINNING:
         return 0
@@ -100,7 +120,7 @@ def _start(head: Any, after: str) -> int | Resync:
         return Resync("epoch")
     seq = int(found[2])
     if seq > head.seq:
-        return Resync("ahead")
+        return Resync(AHEAD)
     return Resync("floor") if seq < head.floor else seq
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from central import cards, claims, orders, schema, sealing
+from central import cards, claims, compaction, orders, schema, sealing
 from central.database import retried
 from central.errors import CentralError
 from central.service import Central, Work
@@ -21,6 +21,11 @@ from central.service import Central, Work
 _LOG: Final = logging.getLogger(__name__)
 _TICK_S: Final = 0.2
 """How long a freshly wanted row may wait for the sealing job."""
+
+_DAY_S: Final = 86_400
+
+_AGAIN_S: Final = 60
+"""After a failure even a daily job is tried again this soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ JOBS: Final = (
     Job("sealing", _TICK_S, _seal),
     Job("claims", 60, _free_claims),
     Job("refunds", 60, orders.pay_due_refunds),
+    Job("compaction", _DAY_S, compaction.run),
 )
 
 
@@ -91,27 +97,36 @@ def listed(work: Work) -> list[Ran]:
 
 
 def loop(central: Central, stop: threading.Event) -> None:
-    """Run every job in its rhythm until `stop` is set."""
-    due = dict.fromkeys((job.name for job in JOBS), 0)
-    while not stop.wait(_TICK_S):
-        for job in JOBS:
-            now = central.clock()
-            if now < due[job.name]:
-                continue
-            due[job.name] = now + int(job.every_s * 1000)
-            _attempt(central, job)
+    """Run every job in its rhythm until `stop` is set; each in a thread, so that none waits."""
+    threads = [
+        threading.Thread(target=_repeat, args=(central, job, stop), name=job.name, daemon=True)
+        for job in JOBS
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
-def _attempt(central: Central, job: Job) -> None:
+def _repeat(central: Central, job: Job, stop: threading.Event) -> None:
+    pause_s = _TICK_S
+    while not stop.wait(pause_s):
+        pause_s = job.every_s if _attempt(central, job) else min(job.every_s, _AGAIN_S)
+
+
+def _attempt(central: Central, job: Job) -> bool:
+    """Run a job; whether it went well."""
     run = _seal_a_portion if job.run is _seal else job.run
     try:
         done = run(central)
         if done:
             _remember(central, Ran(job.name, central.clock(), done))
+        return True
     except CentralError as error:
         _LOG.warning("job %s: %s", job.name, error)
     except Exception:  # noqa: BLE001 a worker loop: one job's bug must not end the others
         _LOG.exception("job %s failed", job.name)
+    return False
 
 
 @retried

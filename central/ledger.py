@@ -3,7 +3,8 @@
 Responsible for: reading and changing voucher rows, and saying what terminals hear of them. Not
 responsible for: why they change. Invariants: every change raises the version by one and is
 published in the bucket of the voucher's product; `used` includes what was booked and what was
-spent in another system before (`used_before`).
+spent in another system before (`used_before`); a retired voucher is in no replica, and its changes
+are published to nobody.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -27,7 +28,10 @@ _BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Voucher:
-    """One voucher. Times are milliseconds UTC, validity half-open; `home` None: no home outlet."""
+    """One voucher. Times are milliseconds UTC, validity half-open; `home` None: no home outlet.
+
+    `bucket` is where terminals hear of it; once it is retired, the complement of where they did.
+    """
 
     voucher: str
     order_id: str
@@ -54,6 +58,16 @@ class Voucher:
     def left(self) -> int:
         """Shares neither used nor refunded, never negative."""
         return max(0, self.shares - self.used - self.refunded_shares)
+
+    @property
+    def retired(self) -> bool:
+        """Whether it has left all replicas (`central.compaction`)."""
+        return self.bucket < 0
+
+    @property
+    def own_bucket(self) -> int:
+        """The bucket of its product's outlets, retired or not."""
+        return ~self.bucket if self.retired else self.bucket
 
     @property
     def code(self) -> str:
@@ -150,9 +164,35 @@ def change_all(work: Work, after: Sequence[Voucher]) -> None:
         ],
     )
     for voucher in after:
+        if voucher.retired:
+            continue
         work.put(voucher.bucket, STATE, voucher.voucher)
         old, new = (row_digest(voucher.voucher, voucher.version - n) for n in (1, 0))
         work.tally(voucher.bucket, live=0, digest=new - old)
+
+
+def retire_all(work: Work, vouchers: Sequence[Voucher]) -> None:
+    """Take vouchers out of all replicas: gone from their buckets, kept in the ledger."""
+    _rehome(work, [replace(v, bucket=~v.bucket, version=v.version + 1) for v in vouchers])
+    for voucher in vouchers:
+        work.remove(voucher.bucket, STATE, voucher.voucher)
+        work.tally(voucher.bucket, live=-1, digest=-row_digest(voucher.voucher, voucher.version))
+
+
+def revive(work: Work, voucher: Voucher) -> Voucher:
+    """Bring a retired voucher back into the replicas; its rows must be sealed again."""
+    after = replace(voucher, bucket=voucher.own_bucket, version=voucher.version + 1)
+    _rehome(work, [after])
+    work.put(after.bucket, STATE, after.voucher)
+    work.tally(after.bucket, live=1, digest=row_digest(after.voucher, after.version))
+    return after
+
+
+def _rehome(work: Work, after: Sequence[Voucher]) -> None:
+    keys = ("merchant", "voucher")
+    names = (*keys[1:], "bucket", "version")
+    rows = [{"merchant": work.merchant} | {n: getattr(v, n) for n in names} for v in after]
+    bulk.update(work.connection, schema.vouchers, keys, rows)
 
 
 def with_last4(voucher: Voucher, last4: str) -> Voucher:

@@ -219,7 +219,9 @@ def extend(central: Central, ref: str, until: date) -> Order | Refused:
                 "the order is already valid until "
                 f"{times.format_utc(voucher.valid_until)}; validity can only be extended",
             )
-        ledger.change(work, voucher, valid_until=end)
+        after = ledger.change(work, voucher, valid_until=end)
+        if after.retired:
+            sealing.enqueue(work, [ledger.revive(work, after)])
         booking.rebook(work, [voucher.voucher])
         return _again(work, order)
 
@@ -259,7 +261,7 @@ def _move(work: Work, order: Order, mobile: str, rows: list[sealing.Row]) -> Non
     )
     if mobile[-4:] != order.voucher.last4:
         ledger.change(work, order.voucher, last4=mobile[-4:])
-        sealing.forget(work, order.voucher)
+        sealing.forget(work, [order.voucher.voucher])
         sealing.store(work, rows)
 
 

@@ -6,7 +6,7 @@ inside a transaction; a row is never changed, only added or removed; the queue h
 is wanted and missing, so `sealed_through` can be told at any moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,7 +49,7 @@ class SealingReport:
 
 def wanted(voucher: Voucher) -> tuple[int, ...]:
     """The generations that must be presentable: the current one, and the next if it can come."""
-    if voucher.state not in ("live", "refunding"):
+    if voucher.retired or voucher.state not in ("live", "refunding"):
         return ()
     successor = voucher.generation + 1
     if voucher.left > 1 and successor <= voucher.horizon:
@@ -106,21 +106,21 @@ def store(work: Work, rows: Sequence[Row]) -> None:
         work.put(row.voucher.bucket, ledger.SEALED, ids.b64u(row.k))
 
 
-def forget(work: Work, voucher: Voucher) -> None:
-    """Take away the rows of a voucher's codes (its last four digits changed), not a card's."""
-    table = schema.sealed
-    where = (
-        (table.c.merchant == work.merchant)
-        & (table.c.voucher == voucher.voucher)
-        & (table.c.generation != schema.CARD_ROW)
-    )
-    for row in work.connection.execute(select(table.c.k, table.c.bucket).where(where)).all():
-        work.remove(row.bucket, ledger.SEALED, ids.b64u(row.k))
-    work.connection.execute(delete(table).where(where))
-    queue = schema.sealing
-    work.connection.execute(
-        delete(queue).where(queue.c.merchant == work.merchant, queue.c.voucher == voucher.voucher)
-    )
+def forget(work: Work, vouchers: Collection[str]) -> None:
+    """Take away the rows of these vouchers' codes (other last four digits, or long over).
+
+    A card's rows stay: those of one person follow one another without a gap.
+    """
+    table, queue = schema.sealed, schema.sealing
+    for part in ledger.parts(sorted(vouchers)):
+        where = (table.c.merchant == work.merchant) & table.c.voucher.in_(part)
+        where &= table.c.generation != schema.CARD_ROW
+        for row in work.connection.execute(select(table.c.k, table.c.bucket).where(where)).all():
+            work.remove(row.bucket, ledger.SEALED, ids.b64u(row.k))
+        work.connection.execute(delete(table).where(where))
+        work.connection.execute(
+            delete(queue).where(queue.c.merchant == work.merchant, queue.c.voucher.in_(part))
+        )
 
 
 def enqueue(work: Work, vouchers: Sequence[Voucher]) -> None:

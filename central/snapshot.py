@@ -198,7 +198,7 @@ def _copy_states(work: Work, file: sqlite3.Connection) -> int:
     table = schema.vouchers
     query = (
         select(table)
-        .where(table.c.merchant == work.merchant)
+        .where(table.c.merchant == work.merchant, table.c.bucket >= 0)
         .order_by(table.c.voucher)
         .execution_options(yield_per=_PORTION)
     )

@@ -94,6 +94,8 @@ async def feed(request: AnyRequest) -> Response[bytes]:
         with wire.desk(request).central.read() as work:
             page = pages.read_page(work, bucket, after, limit=limit, reader=reader)
         if isinstance(page, Resync):
+            if page.reason == pages.AHEAD:
+                pages.report_ahead(wire.desk(request).central, reader.posid, bucket, after)
             raise ProblemError(410, page.reason, "take a new snapshot")
         return page
 

@@ -333,7 +333,7 @@ def test_a_successor_is_claimed_before_it_is_sealed(central: Central, pair: Pair
     till = pair("POS1")
     secret = voucher_of(central, issued).secret
     with central.write() as work:
-        sealing.forget(work, voucher_of(central, issued))
+        sealing.forget(work, [issued.voucher])
     third = codes.derive(secret, 2)
     good = ask(till, issued, generation=2, row_key=till.row_key(third, "1234"))
     assert till.http.claim(good, budget_ms=5_000).granted
