@@ -60,6 +60,10 @@ class Scanner(Section, frozen=True, kw_only=True):
     """Parameters of a scanned web link that carry the code; the link is never opened."""
     gs1_identifier: Annotated[str, Meta(pattern=r"^([0-9]{2,4})?$")] = ""
     """The GS1 application identifier that carries the code, such as 21; empty: none."""
+    wedge_gap_ms: Annotated[int, Meta(ge=10, le=200)] = 35
+    """A scanner that types: its keys are at most so far apart. `hexiao scan-test` measures it."""
+    wedge_prefix: Annotated[str, Meta(pattern=r"^[!-~]{0,8}$")] = ""
+    """A preamble that a typing scanner was programmed to send; it makes every scan certain."""
 
 
 class Display(Section, frozen=True, kw_only=True):

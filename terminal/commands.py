@@ -79,15 +79,14 @@ def _verify_journal(args: Namespace, io: Io) -> int:
 
 
 def _devices(loaded: Loaded, args: Namespace, io: Io) -> int:
-    from terminal import commands_devices
+    from terminal import commands_devices, key_trial
 
     if args.command == "print-test":
         return commands_devices.print_test(loaded, args, io)
     with commands_run.signalled() as ended:
-        typed = commands_devices.lines_of(0, ended)
         if args.command == "scan-test":
-            return commands_devices.scan_test(loaded, args, io, typed, ended)
-        return commands_devices.emulate(args, io, ended, typed)
+            return commands_devices.scan_test(loaded, args, io, key_trial.keyed(0, ended), ended)
+        return commands_devices.emulate(args, io, ended, key_trial.lines_of(0, ended))
 
 
 def serve(station: Station) -> Handler:

@@ -6,9 +6,7 @@ bytes mean (`scan_trial`). Invariants: nothing is journalled; a port that somebo
 said, never shared; each command ends in order on a signal.
 """
 
-import os
 import queue
-import select
 import threading
 import time
 from argparse import Namespace
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from config.loader import Loaded
+from config.schema import Scanner
 from drivers import emulated
 from drivers.emulated.machine import Build
 from drivers.emulated.run_printer import Where, emulate_printer
@@ -37,7 +36,7 @@ from drivers.scanner.scan import Scan
 from terminal import device_profiles, sample_slip, scan_trial, slip_templates
 from terminal.desk import DONE, Io, fail
 from terminal.errors import Misconfigured, OutOfService
-from terminal.scan_trial import Advice, Reading, Trial
+from terminal.scan_trial import Advice, Keyed, Reading, Rhythm, Trial
 from terminal.scanning import ScannerWorker
 from terminal.station import style
 from terminal.words import Language
@@ -133,31 +132,67 @@ def scan_test(
     loaded: Loaded,
     args: Namespace,
     io: Io,
-    typed: Iterable[str],
+    typed: Iterable[Keyed],
     ended: threading.Event,
 ) -> int:
-    """Read scans, show them, and propose settings. `typed` are lines of a keyboard scanner."""
+    """Read scans, show them, and propose settings. `typed` are those of a keyboard scanner."""
     settings, language = loaded.settings.scanner, _language(loaded)
     chosen = device_profiles.scanner_of(loaded)
     if settings.port and chosen.kind == "evdev":
-        source = _grabbed(settings.port, chosen, ended)
+        source: Iterable[Keyed] = map(Keyed, _grabbed(settings.port, chosen, ended))
     elif settings.port:
         emulated.register()
-        source = _heard(resolve(settings.port), chosen, ended, language)
+        source = map(Keyed, _heard(resolve(settings.port), chosen, ended, language))
     else:
         io.err(say("scan.typed", language) + "\n")
-        source = (line.rstrip("\r\n").encode() + b"\r" for line in typed)
+        source = typed
     io.err(say("scan.ready", language, count=args.count) + "\n")
-    bursts: list[bytes] = []
-    for burst in source:
-        bursts.append(burst)
-        _show(scan_trial.read(burst, chosen), len(bursts), language, args, io)
-        if len(bursts) >= args.count or ended.is_set():
+    scans: list[Keyed] = []
+    for scan in source:
+        scans.append(scan)
+        _show(scan_trial.read(scan.data, chosen), len(scans), language, args, io)
+        if len(scans) >= args.count or ended.is_set():
             break
-    if not bursts:
+    if not scans:
         return fail("out_of_service", say("scan.nothing", language), io, as_json=args.json)
+    bursts = [scan.data for scan in scans]
     advice = scan_trial.advise(bursts, device_profiles.scanner_profiles(), chosen)
-    return _propose(advice, len(bursts), chosen, language, args, io)
+    profile = advice.fits[0] if advice.fits and advice.legible else None
+    keys = _advised(advice, profile, chosen)
+    words = [say(key, language, profile=profile) for key in keys]
+    words += _typing(scan_trial.rhythm(scans), settings, language)
+    if profile is None:
+        return fail("out_of_service", "\n".join(words), io, as_json=args.json, scans=len(scans))
+    if args.json:
+        said = {"scans": len(scans), "end": advice.end, "profile": profile, "advice": words}
+        io.json({"ok": True, **said})
+    else:
+        io.out("\n".join(words) + "\n")
+    return DONE
+
+
+def _advised(advice: Advice, profile: str | None, chosen: ScannerProfile) -> list[str]:
+    """The names of what to say about how scans arrive."""
+    keys = [] if advice.legible else ["advice.noise"]
+    keys += ["advice.end"] if advice.end == "none" else []
+    keys += ["advice.mixed"] if advice.end == "mixed" else []
+    keys += ["advice.aim"] if advice.aim and not chosen.aim else []
+    fits = "advice.fits" if profile == chosen.name else "advice.profile"
+    return [*keys, "advice.none" if profile is None else fits]
+
+
+def _typing(found: Rhythm | None, settings: Scanner, language: Language) -> list[str]:
+    """What to say about a scanner that types: nothing where its keys were not seen one by one."""
+    if found is None:
+        return []
+    marked = found.prefix or settings.wedge_prefix
+    if marked:
+        key = "rhythm.marked" if marked == settings.wedge_prefix else "rhythm.prefix"
+    elif found.like_a_hand:
+        key = "rhythm.hand"
+    else:
+        key = "rhythm.fits" if found.wanted_ms <= settings.wedge_gap_ms else "rhythm.gap"
+    return [say(key, language, gap=found.gap_ms, wanted=found.wanted_ms, prefix=marked)]
 
 
 def _grabbed(port: str, profile: ScannerProfile, ended: threading.Event) -> Iterator[bytes]:
@@ -234,33 +269,6 @@ def _show(one: Reading, number: int, language: Language, args: Namespace, io: Io
     io.out("\n".join(lines) + "\n")
 
 
-def _propose(
-    advice: Advice,
-    count: int,
-    chosen: ScannerProfile,
-    language: Language,
-    args: Namespace,
-    io: Io,
-) -> int:
-    keys = [] if advice.legible else ["advice.noise"]
-    keys += ["advice.end"] if advice.end == "none" else []
-    keys += ["advice.mixed"] if advice.end == "mixed" else []
-    keys += ["advice.aim"] if advice.aim and not chosen.aim else []
-    profile = advice.fits[0] if advice.fits and advice.legible else None
-    fits = "advice.fits" if profile == chosen.name else "advice.profile"
-    keys.append("advice.none" if profile is None else fits)
-    words = [say(key, language, profile=profile) for key in keys]
-    if profile is None:
-        return fail("out_of_service", "\n".join(words), io, as_json=args.json, scans=count)
-    if args.json:
-        io.json(
-            {"ok": True, "scans": count, "end": advice.end, "profile": profile, "advice": words}
-        )
-    else:
-        io.out("\n".join(words) + "\n")
-    return DONE
-
-
 def emulate(
     args: Namespace, io: Io, ended: threading.Event, orders: Iterator[str] | None = None
 ) -> int:
@@ -283,25 +291,6 @@ def _json_lines(io: Io) -> Callable[[str], None]:
         io.json({name: text.removesuffix("\n") if name == "port" else text})
 
     return show
-
-
-def lines_of(descriptor: int, ended: threading.Event) -> Iterator[str]:
-    """Lines of a descriptor until its end or a signal.
-
-    Not `sys.stdin`: its lock would be held by whoever waits for a line when the program ends.
-    """
-    rest = b""
-    while not ended.is_set():
-        # Windows cannot wait for a console this way; there a line more is read before the end.
-        if os.name != "nt" and not select.select([descriptor], [], [], _POLL_S)[0]:
-            continue
-        data = os.read(descriptor, 4_096)
-        if not data:
-            break
-        *whole, rest = (rest + data).split(b"\n")
-        yield from (line.decode(errors="replace") for line in whole)
-    if rest:
-        yield rest.decode(errors="replace")
 
 
 def _language(loaded: Loaded) -> Language:

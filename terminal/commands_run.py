@@ -78,7 +78,7 @@ def show(
 ) -> int:
     """Open the kiosk on a running station."""
     try:
-        from terminal.kiosk import Sample, Setting, run_kiosk
+        from terminal.kiosk import GateSettings, Sample, Setting, run_kiosk
         from terminal.words import Language
     except ImportError as error:
         raise Misconfigured(f"the kiosk needs Textual, which is not installed: {error}") from error
@@ -97,6 +97,9 @@ def show(
         setting,
         scans=station.scan_into,
         customer=None if display is None else display.show,
+        gate=GateSettings(
+            gap_s=settings.scanner.wedge_gap_ms / 1000, prefix=settings.scanner.wedge_prefix
+        ),
         plain=plain,
     )
 

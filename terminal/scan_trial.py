@@ -5,8 +5,11 @@ scanner ends a scan with, and proposing settings. Not responsible for: ports, or
 Invariant: what is proposed was tried: a profile fits when its own framer reads every scan as one.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from math import ceil
 from typing import Final
 
 from drivers.scanner import aim
@@ -23,17 +26,40 @@ _NOISE_PARTS: Final = 4
 _ENDS: Final = tuple(sorted(TERMINATORS.items(), key=lambda pair: -len(pair[1])))
 
 
+HAND_MS: Final = 50
+"""Keys of one scan may be as far apart and still be told from a quick hand (measured)."""
+
+GAP_MARGIN: Final = 1.5
+GAP_STEP_MS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A burst of keys; `gap_ms` is the longest pause between two of them, None where not seen."""
+
+    data: bytes
+    gap_ms: int | None = None
+
+
 class Trial:
     """Bytes and times in, whole bursts out: one burst is one scan of a person."""
 
     def __init__(self) -> None:
         self._burst = bytearray()
-        self._last_ms = 0
+        self._last_ms = self._gap_ms = 0
 
     def feed(self, data: bytes, now_ms: int) -> None:
         """Bytes arrived."""
+        pause = now_ms - self._last_ms if self._burst else 0
+        self._gap_ms = max(self._gap_ms, pause) if self._burst else 0
         self._burst += data
         self._last_ms = now_ms
+
+    def keyed(self, now_ms: int) -> list[Keyed]:
+        """The same as `whole`, with the rhythm where it is that of one scan."""
+        bursts = self.whole(now_ms)
+        gap = self._gap_ms if len(bursts) == 1 else None
+        return [Keyed(burst, gap) for burst in bursts]
 
     def whole(self, now_ms: int) -> list[bytes]:
         """What silence has ended: one scan, or several of a quick hand, each with its end."""
@@ -62,6 +88,21 @@ class Reading:
     mistake: str
     test: str
     legible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How a scanner types. `gap_ms` is the longest pause inside of a scan; `wanted_ms` what the
+    setting must allow; `prefix` what every scan begins with, if that can only be a preamble."""
+
+    gap_ms: int
+    wanted_ms: int
+    prefix: str
+
+    @property
+    def like_a_hand(self) -> bool:
+        """Its pauses are as long as a quick hand's: only a preamble makes a scan certain."""
+        return self.wanted_ms > HAND_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +149,21 @@ def advise(
         legible=all(one.legible for one in readings),
         fits=tuple(one.name for one in (chosen, *others) if _fits(one, bursts)),
     )
+
+
+def rhythm(scans: Sequence[Keyed]) -> Rhythm | None:
+    """What the keys of some scans have in common; None where nobody saw their times."""
+    gaps = [scan.gap_ms for scan in scans if scan.gap_ms is not None]
+    if not gaps:
+        return None
+    longest = max(gaps)
+    wanted = ceil(longest * GAP_MARGIN / GAP_STEP_MS) * GAP_STEP_MS
+    columns = zip(*(scan.data for scan in scans), strict=False)
+    common = bytes(column[0] for column in takewhile(lambda one: len(set(one)) == 1, columns))
+    # A bracket opens an AIM identifier; letters and digits may be the codes' own.
+    prefix = re.match(r"[!-/:-@\[\\^-`{-~]{0,8}", common.decode("latin-1"))
+    assert prefix is not None
+    return Rhythm(longest, wanted, prefix[0] if len(scans) > 1 else "")
 
 
 def _alike(profile: ScannerProfile, chosen: ScannerProfile) -> bool:

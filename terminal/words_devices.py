@@ -87,6 +87,31 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         '请在 [scanner] 中设置 profile = "{profile}"',
         'set profile = "{profile}" in [scanner]',
     ),
+    "rhythm.fits": (
+        "按键间隔最长 {gap} 毫秒，现在的设置能识别（需要 {wanted}）",
+        "its keys are at most {gap} ms apart: the settings tell it from a hand ({wanted} needed)",
+    ),
+    "rhythm.gap": (
+        "按键间隔最长 {gap} 毫秒：请在 [scanner] 中设置 wedge_gap_ms = {wanted}",
+        "its keys are at most {gap} ms apart: set wedge_gap_ms = {wanted} in [scanner]",
+    ),
+    "rhythm.hand": (
+        "按键间隔长达 {gap} 毫秒，和快速打字分不开（需要 {wanted}）：把扫码枪的字符间延时设为 0，"
+        "或让它先发送一个前缀（如 ~）并设置 wedge_prefix",
+        "its keys are up to {gap} ms apart, like those of a quick hand ({wanted} would be needed):"
+        " set its inter-character delay to 0, or let it send a prefix such as ~ and set"
+        " wedge_prefix",
+    ),
+    "rhythm.prefix": (
+        "每次都以 {prefix} 开头（间隔 {gap} 毫秒）："
+        '请在 [scanner] 中设置 wedge_prefix = "{prefix}"',
+        'every scan begins with {prefix}: set wedge_prefix = "{prefix}" in [scanner] (keys {gap} ms'
+        " apart)",
+    ),
+    "rhythm.marked": (
+        "前缀 {prefix} 使扫码一定能识别（间隔 {gap} 毫秒）",
+        "its prefix {prefix} makes every scan certain (keys {gap} ms apart)",
+    ),
     "advice.none": (
         "没有合适的配置；按上面的提示设置扫码枪后再试",
         "no profile fits: set the scanner up as said above, then try again",

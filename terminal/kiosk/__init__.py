@@ -19,13 +19,14 @@ from typing import Final, Protocol
 
 from terminal.kiosk.clock import now_ms
 from terminal.kiosk.events import Scanned
+from terminal.kiosk.gate import GateSettings
 from terminal.kiosk.pages import Sample, Setting
 from terminal.kiosk.preflight import inspect
 from terminal.kiosk.session import ScannerSide, Session
 from terminal.outcomes import Counter
 from terminal.words import Language, say
 
-__all__ = ["Sample", "Setting", "run_kiosk"]
+__all__ = ["GateSettings", "Sample", "Setting", "run_kiosk"]
 
 EXIT_DONE: Final = 0
 EXIT_MISCONFIGURED: Final = 2
@@ -65,18 +66,20 @@ def run_kiosk(
     *,
     scans: Scans | None = None,
     customer: Callable[[str, str], None] | None = None,
+    gate: GateSettings | None = None,
     plain: bool = False,
 ) -> int:
     """Show the counter until the clerk closes it. Answers the exit status: 0, 2 or 3.
 
     `scans` is called once with a callback that takes scans from any thread; it answers the scanner
-    itself, if it can be spoken to. `customer` shows two
-    lines to the customer. `plain` reads and writes lines instead of drawing.
+    itself, if it can be spoken to. `customer` shows two lines to the customer. `gate` is how a
+    scanner types. `plain` reads and writes lines instead of drawing.
     """
     # Where nobody set up logging, a traceback must not land on the counter's screen.
     logging.getLogger(__name__).addHandler(logging.NullHandler())
     session = Session(counter, setting)
     session.show_customer = customer
+    session.gate = gate
     if scans is not None:
         session.scanner = scans(lambda scan: session.deliver(Scanned(scan.text, now_ms())))
     return _run_plain(session) if plain else _run_screen(session)

@@ -244,7 +244,7 @@ def _nothing() -> None:
 
 def run_screen(session: Session, type_ahead: bytes) -> Exception | None:
     """Show the kiosk until it is closed; answers the failure that ended it, if one did."""
-    app = KioskApp(session, type_ahead=type_ahead)
+    app = KioskApp(session, gate=session.gate, type_ahead=type_ahead)
     with suppress(KeyboardInterrupt):
         app.run(mouse=False)
     return app.failure

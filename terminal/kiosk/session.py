@@ -25,6 +25,7 @@ from terminal.kiosk.events import (
     Tone,
 )
 from terminal.kiosk.flow import RedeemFlow, question_open
+from terminal.kiosk.gate import GateSettings
 from terminal.kiosk.pages import Setting
 from terminal.kiosk.states import Shown
 from terminal.kiosk.till import Identities
@@ -64,6 +65,8 @@ class Session:
         self.scanner: ScannerSide | None = None
         """The scanner, if it can be told what became of a scan."""
         self._listening = True
+        self.gate: GateSettings | None = None
+        """How a scanner types, if that was set."""
         self.deliver: Callable[[Event], None] = _ignore
         """Where answers of the counter and scans of a serial scanner go, from any thread."""
 

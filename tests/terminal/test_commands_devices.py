@@ -7,7 +7,6 @@ are set up wrongly in each known way, and the advice that each of them gets.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import string
 import threading
@@ -31,7 +30,7 @@ from terminal.arguments import parser
 from terminal.desk import Io
 from terminal.errors import Misconfigured, OutOfService
 from terminal.sample_slip import TEST_TEXT
-from terminal.scan_trial import SILENCE_MS, Trial, advise, read
+from terminal.scan_trial import SILENCE_MS, Keyed, Trial, advise, read
 from terminal.words import Language
 from terminal.words_devices import PHRASES
 from tests.drivers.waiting import until
@@ -145,7 +144,8 @@ def typed(*lines: str, words: tuple[str, ...] = ()) -> tuple[int, Said]:
     """A scan-test of a scanner that types."""
     said = Said()
     args = parser().parse_args(["scan-test", "--json", *words])
-    status = commands_devices.scan_test(loaded(), args, said.io, lines, threading.Event())
+    scans = [Keyed(line.rstrip("\n").encode() + b"\r") for line in lines]
+    status = commands_devices.scan_test(loaded(), args, said.io, scans, threading.Event())
     return status, said
 
 
@@ -327,23 +327,6 @@ def test_emulated_printer_serves_a_foreign_host(tmp_path: Path) -> None:
         thread.join(5)
     assert "hello" in said.objects[1]["paper"]
     assert png.exists()
-
-
-def test_lines_end_at_the_end_and_at_a_signal() -> None:
-    """Lines come as they are written; the last needs no end; a signal ends the waiting."""
-    reading, writing = os.pipe()
-    os.write(writing, "paper out\n盖\nok".encode())
-    ended = threading.Event()
-    lines = commands_devices.lines_of(reading, ended)
-    assert [next(lines), next(lines)] == ["paper out", "盖"]
-    os.close(writing)
-    assert list(lines) == ["ok"]
-    os.close(reading)
-    reading, writing = os.pipe()
-    ended.set()
-    assert list(commands_devices.lines_of(reading, ended)) == []
-    os.close(reading)
-    os.close(writing)
 
 
 @pytest.mark.parametrize("key", PHRASES)
