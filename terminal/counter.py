@@ -341,10 +341,19 @@ class ShopCounter:
             self._stretcher.submit(work)
 
     def _put_away(self) -> None:
-        """Keep the write-ahead log short: damage to it is silent, and its length costs time."""
-        with self._lock, suppress(apsw.Error):  # a journal that fails says so when it must serve
+        """Keep the write-ahead log short: damage to it is silent, and its length costs time.
+
+        Never waits: whoever holds the counter may be waiting for a key that is stretched in this
+        very thread. The next commit asks again.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             if self._parts.journal.log_is_long:
-                self._parts.journal.checkpoint()
+                with suppress(apsw.Error):  # a journal that fails says so when it must serve
+                    self._parts.journal.checkpoint()
+        finally:
+            self._lock.release()
 
     @contextmanager
     def _readable(self, otherwise: type[TerminalError]) -> Iterator[None]:

@@ -331,6 +331,21 @@ def test_two_clerks_at_once_get_one_redemption(shop: Shop, counter: ShopCounter)
     assert {reason(answer) for answer in refused} == {Reason.USED_UP}
 
 
+def test_keeping_the_log_short_never_stops_a_redemption(shop: Shop, counter: ShopCounter) -> None:
+    """A long log and a key that is still stretched wait for one another no more."""
+    samples = [shop.issue(3) for _ in range(40)]
+    done: list[object] = []
+
+    def at_once(_: object) -> None:
+        done.extend(redeem(counter, sample) for sample in samples)
+
+    hurried = threading.Thread(target=lambda: counter.exclusive(at_once), daemon=True)
+    hurried.start()
+    hurried.join(timeout=20)
+    assert len(done) == len(samples), f"stopped after {len(done)}"
+    assert counter.parts.journal.log_is_long, "the log never grew: nothing was shown"
+
+
 def test_an_unknown_commit_is_looked_up_and_answered(shop: Shop, counter: ShopCounter) -> None:
     """A COMMIT that raised and did not take leaves nothing booked, and says so."""
     sample = shop.issue()
