@@ -83,6 +83,6 @@ def keep_branch(
         )
         .values(state="fenced")
     )
-    alarms.raise_alarm(
-        central, work, "fork", upload.posid, f"epoch {upload.epoch} differs from seq {differs}"
-    )
+    if fresh:
+        words = f"epoch {upload.epoch} differs from seq {differs}"
+        alarms.raise_alarm(central, work, "fork", upload.posid, words)

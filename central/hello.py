@@ -1,15 +1,17 @@
 """Hello: a holder of a journal says who it is and where its chain ends (design, section 7).
 
 Responsible for: comparing heads, the lease of the speaking instance, the signed time. Not
-responsible for: HTTP, or what a terminal does when central knows more of it than its own disk.
-Invariants: an instance keeps the lease only while its head equals or extends what central holds;
-one that differs is told `fork` and raises an alarm, and nothing changes for the other.
+responsible for: HTTP, or what a terminal does when it is told to stop. Invariants: an instance
+takes the lease only where its head equals or extends what central holds and what the one before it
+named; another is told `fork`, raises an alarm, and nothing changes for the first; where both extend
+the same entries differently, both are stopped.
 """
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import select, update
 
 from central import alarms, keys, schema
@@ -39,26 +41,98 @@ def find(work: Work, posid: str) -> Terminal | None:
     return None if row is None else Terminal(row.posid, row.epoch, row.outlet, row.state)
 
 
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    """Who spoke last for a terminal, and the head it named. `former` spoke before it."""
+
+    instance: str | None
+    former: str | None
+    head: SentHead | None
+    cloned: bool
+
+    @classmethod
+    def of(cls, row: Any) -> "_Lease":
+        about = json.loads(row.about or "{}")
+        head = about.get("head") or {}
+        named = SentHead(**head) if head.get("epoch") == row.epoch else None
+        return cls(row.instance, about.get("former"), named, bool(about.get("cloned")))
+
+
 @retried
 def hello(central: Central, who: Terminal, asked: HelloRequest) -> Hello | Refused:
     """Answer a holder; it keeps the lease if its head equals or extends ours."""
     with central.write() as work:
         ring = keys.load(work)
-        if who.state == "fenced":
+        row = _row(work, who.posid)
+        if row.state == "fenced":
             return Refused("fork", "this terminal is fenced after a fork; pair it again")
         stream = _stream(work, who.posid, who.epoch)
         head = Head(epoch=who.epoch, seq=stream.seq, hash=stream.head) if stream.seq else None
         if asked.head.epoch == who.epoch:
-            expected = _hash_at(work, stream, asked.head.seq)
-            if expected is not None and expected != asked.head.hash:
-                words = f"the holder's entry {asked.head.seq} is not the one central has"
-                alarms.raise_alarm(central, work, "fork", who.posid, words)
-                return Refused("fork", words)
-            if asked.head.seq >= stream.seq:
-                _lease(work, who, asked)
+            lease = _Lease.of(row)
+            refused = _compare(central, work, stream, lease, asked)
+            if refused is not None:
+                return refused
+            if asked.head.seq >= stream.seq and not _is_older(lease, asked):
+                _take_lease(central, work, row, lease, asked)
         text = acks.compose_time(work.now, asked.nonce)
         signed = acks.sign(acks.TIME_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
     return Hello(time=signed.text, kid=signed.kid, sig=signed.sig, head=head)
+
+
+def _compare(
+    central: Central, work: Work, stream: Any, lease: _Lease, asked: HelloRequest
+) -> Refused | None:
+    """Whether the speaker must stop: its head is neither ours nor an extension of it."""
+    seq, named = asked.head.seq, lease.head
+    held = _hash_at(work, stream, seq)
+    if held is not None and held != asked.head.hash:
+        return _stop(central, work, stream, f"the holder's entry {seq} is not the one central has")
+    if lease.instance in (None, asked.instance):
+        return None  # its own messages may overtake each other
+    if seq < stream.seq:
+        return _stop(
+            central, work, stream, f"central holds entry {stream.seq}, this journal ends before it"
+        )
+    if named is None or seq > named.seq:
+        return None
+    if seq < named.seq:
+        words = f"entry {named.seq} was named for this terminal, this journal ends before it"
+        return _stop(central, work, stream, words)
+    if asked.head.hash != named.hash:
+        _fence(work, stream)
+        words = f"two holders of this terminal's journal differ at entry {seq}: both are stopped"
+        return _stop(central, work, stream, words)
+    return None
+
+
+def _stop(central: Central, work: Work, stream: Any, words: str) -> Refused:
+    alarms.raise_alarm(central, work, "fork", stream.posid, words)
+    return Refused("fork", words)
+
+
+def _fence(work: Work, stream: Any) -> None:
+    table = schema.terminals
+    work.connection.execute(
+        update(table)
+        .where(table.c.merchant == work.merchant, table.c.posid == stream.posid)
+        .values(state="fenced")
+    )
+
+
+def _is_older(lease: _Lease, asked: HelloRequest) -> bool:
+    """A message that was overtaken by a later one of the same holder."""
+    named = lease.head
+    return lease.instance == asked.instance and named is not None and asked.head.seq < named.seq
+
+
+def _row(work: Work, posid: str) -> Any:
+    table = schema.terminals
+    return work.connection.execute(
+        select(table)
+        .where(table.c.merchant == work.merchant, table.c.posid == posid)
+        .with_for_update()
+    ).one()
 
 
 def _stream(work: Work, posid: str, epoch: int) -> Any:
@@ -86,19 +160,26 @@ def _hash_at(work: Work, stream: Any, seq: int) -> str | None:
     return None if found is None else str(found)
 
 
-def _lease(work: Work, who: Terminal, asked: HelloRequest) -> None:
+def _take_lease(central: Central, work: Work, row: Any, lease: _Lease, asked: HelloRequest) -> None:
+    """The speaker holds the journal from now on.
+
+    A process that ended never speaks again: one that was followed by another and comes back proves
+    that two are alive on two copies of the disk.
+    """
+    back = asked.instance == lease.former
+    if back and not lease.cloned:
+        words = "two processes speak for this terminal in turn: its disk was copied"
+        alarms.raise_alarm(central, work, "clone", row.posid, words)
+    changed = lease.instance != asked.instance
+    about = {
+        "version": asked.version,
+        "head": msgspec.to_builtins(asked.head),
+        "former": lease.instance if changed else lease.former,
+        "cloned": lease.cloned or back,
+    }
     table = schema.terminals
     work.connection.execute(
         update(table)
-        .where(table.c.merchant == work.merchant, table.c.posid == who.posid)
-        .values(
-            instance=asked.instance,
-            boot=asked.boot,
-            seen_at=work.now,
-            about=json.dumps({"version": asked.version, "head": _head(asked.head)}),
-        )
+        .where(table.c.merchant == work.merchant, table.c.posid == row.posid)
+        .values(instance=asked.instance, boot=asked.boot, seen_at=work.now, about=json.dumps(about))
     )
-
-
-def _head(head: SentHead) -> dict[str, object]:
-    return {"epoch": head.epoch, "seq": head.seq, "hash": head.hash}

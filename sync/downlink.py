@@ -16,6 +16,7 @@ from sync.feed import FeedPage
 from sync.limits import FEED_ITEMS_MAX
 from sync.ports import Ports
 from sync.receiver import Pause, Receiving, TakeSnapshot
+from sync.sender import told_to_stop
 
 IDLE_PAUSE_MS: Final = 5_000
 """Between polls of a central that does not hold them open."""
@@ -73,6 +74,7 @@ class Downlink:
     def _failed(self, error: SyncError) -> int | None:
         clock = self._ports.clock
         now_ms = clock.monotonic_ms()
+        self._ports.mailbox.fence = told_to_stop(error) or self._ports.mailbox.fence
         self._receiving = receiver.failed(
             self._receiving, error, now_ms=now_ms, chance=clock.random()
         )

@@ -201,14 +201,21 @@ class CentralPort(Protocol):
 
 @dataclass(slots=True)
 class Mailbox:
-    """What the uplink hears for the downlink: why a new snapshot is wanted. One slot, no lock."""
+    """What one loop hears for the other: why a new snapshot is wanted, and why this terminal must
+    stop. One slot each, no lock."""
 
     snapshot_why: str | None = None
+    fence: Fence | None = None
 
     def take(self) -> str | None:
-        """The wish, once."""
+        """The wish for a snapshot, once."""
         why, self.snapshot_why = self.snapshot_why, None
         return why
+
+    def take_fence(self) -> Fence | None:
+        """Why to stop, once."""
+        fence, self.fence = self.fence, None
+        return fence
 
 
 @dataclass(frozen=True, slots=True)

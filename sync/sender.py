@@ -7,7 +7,8 @@ Invariants:
 - a batch is contiguous and begins after what central has signed for, or where central asks;
 - an acknowledgement counts only if a known key signed it, for this stream, with our own hash;
 - nothing is ever skipped or dropped: an entry that is refused alone is named and tried again;
-- once `fence` is set nothing is sent any more.
+- once `fence` is set nothing is sent any more, except what a revoked terminal still has: central
+  sets it aside and keeps it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -110,7 +111,7 @@ class Heard:
 
 def plan(sending: Sending, stream: Stream, *, now_ms: int) -> Send | Rest | Fence:
     """What to do now (`now_ms` monotonic)."""
-    if sending.fence is not None:
+    if sending.fence is not None and sending.fence.trouble != "revoked":
         return sending.fence
     after = _after(sending, stream)
     waiting = stream.head_seq - after
@@ -168,7 +169,7 @@ def answered(
     if ack.up_to < sent.last:
         raise Garbled(f"sent up to {sent.last}, acknowledged up to {ack.up_to} only")
     batch_max = min(BATCH_ENTRIES_MAX, sending.batch_max * 2)
-    after = Sending(resume=ack.up_to + 1, batch_max=batch_max)
+    after = Sending(resume=ack.up_to + 1, batch_max=batch_max, fence=sending.fence)
     return Heard(after, ack, answer.verdicts)
 
 
@@ -244,7 +245,7 @@ def _refused(sending: Sending, sent: Sent, error: Refused, stream: Stream) -> Se
     """The memory after a refusal that says what to do; None when only time may help."""
     fence = told_to_stop(error)
     if fence is not None:
-        return replace(sending, fence=fence)
+        return None if fence == sending.fence else replace(sending, fence=fence)
     if error.reason == "gap":
         return _gap(sending, sent, error.problem.expected, stream)
     if error.problem.status not in _CUT_STATUS:

@@ -43,8 +43,14 @@ class Uplink:
 
     @property
     def fence(self) -> Fence | None:
-        """Why nothing more is sent, if so."""
-        return next((s.fence for s in self._memory.values() if s.fence is not None), None)
+        """Why this terminal must stop, if so. An older epoch that stopped is past already."""
+        return self._sending(self._ports.journal.epochs()[-1]).fence
+
+    @property
+    def _apart(self) -> bool:
+        """Central holds another history: nothing is left to say to it under this epoch."""
+        fence = self.fence
+        return fence is not None and fence.trouble != "revoked"
 
     @property
     def poison(self) -> int | None:
@@ -73,7 +79,8 @@ class Uplink:
         `flush` does not wait for company for a young entry.
         """
         now_ms = self._ports.clock.monotonic_ms()
-        if now_ms >= self._greet_at_ms and self.fence is None:
+        self._stop(self._ports.mailbox.take_fence())
+        if now_ms >= self._greet_at_ms and not self._apart:
             self._greet(now_ms)
         waits = [max(1, self._greet_at_ms - now_ms)]
         if isinstance(self._greet_error, Unreachable):
@@ -162,17 +169,17 @@ class Uplink:
             answer = ports.central.hello(request)
             self._hear_time(answer, request.nonce, now_ms)
         except SyncError as error:
-            self._not_greeted(epoch, error)
+            self._not_greeted(error)
             return
         self._greet_pace, self._greet_error = Pace(), None
         self._greet_at_ms = now_ms + GREET_EVERY_MS
         if any(directive.do == "rebootstrap" for directive in answer.directives):
             ports.mailbox.snapshot_why = "central directs it"
-        fence = sender.compare_head(
-            answer.head, epoch=epoch, own_hash=lambda seq: ports.journal.hash_at(epoch, seq)
+        self._stop(
+            sender.compare_head(
+                answer.head, epoch=epoch, own_hash=lambda seq: ports.journal.hash_at(epoch, seq)
+            )
         )
-        if fence is not None:
-            self._keep(epoch, replace(self._sending(epoch), fence=fence))
         ports.holder.directed(answer.directives)
 
     def _hear_time(self, answer: Hello, nonce: str, asked_ms: int) -> None:
@@ -180,13 +187,17 @@ class Uplink:
         time = read_time(Signed(answer.time, answer.kid, answer.sig), keys, nonce=nonce)
         clock.server_said(time, asked_ms=asked_ms, heard_ms=clock.monotonic_ms())
 
-    def _not_greeted(self, epoch: int, error: SyncError) -> None:
+    def _not_greeted(self, error: SyncError) -> None:
         clock = self._ports.clock
         self._greet_error = error
         self._greet_pace = after_failure(
             self._greet_pace, now_ms=clock.monotonic_ms(), chance=clock.random()
         )
         self._greet_at_ms = self._greet_pace.not_before_ms
-        fence = sender.told_to_stop(error)
+        self._stop(sender.told_to_stop(error))
+
+    def _stop(self, fence: Fence | None) -> None:
+        """The current epoch is at its end."""
         if fence is not None:
+            epoch = self._ports.journal.epochs()[-1]
             self._keep(epoch, replace(self._sending(epoch), fence=fence))

@@ -14,6 +14,7 @@ from sync.downlink import Downlink
 from sync.errors import NoContact, Refused, Slow, SyncError
 from sync.ports import Ports
 from sync.run import Result, sync_once
+from sync.sender import Fence
 from sync.transport import HttpCentral
 from sync.uplink import Uplink
 from terminal.counter import ShopCounter
@@ -68,6 +69,7 @@ class SyncWorker:
             counter.parts,
             believed_up=self.believed_up,
             in_contact=lambda: self.network() in ("online", "slow"),
+            stopped=self._stopped,
         )
         counter.parts.online = self._online
 
@@ -131,7 +133,19 @@ class SyncWorker:
         self._loop(self._wake_up, step)
 
     def _pull(self) -> None:
-        self._loop(self._wake_down, lambda: self._downlink.step(POLL_S))
+        def step() -> int:
+            wait_ms = self._downlink.step(POLL_S)
+            if self._ports.mailbox.fence is not None:
+                self._wake_up.set()
+            return wait_ms
+
+        self._loop(self._wake_down, step)
+
+    def _stopped(self, fence: Fence) -> None:
+        """Central said so while a clerk waited: at once, before that redemption is decided."""
+        self._ports.holder.fenced(self._counter.parts.identity.epoch, fence)
+        self._ports.mailbox.fence = fence
+        self._wake_up.set()
 
     def _loop(self, wake: threading.Event, step: Callable[[], int]) -> None:
         while not self._stopping.is_set():

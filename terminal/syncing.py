@@ -19,7 +19,7 @@ from sync.acks import Ack, ServerTime
 from sync.errors import NoContact, SyncError
 from sync.feed import Checkpoint, FeedPage, StatePut
 from sync.ports import StreamHead
-from sync.sender import Fence, JournalLine
+from sync.sender import Fence, JournalLine, told_to_stop
 from sync.transport import HttpCentral, Terms
 from terminal import acknowledged, history
 from terminal import identity as identities
@@ -269,7 +269,10 @@ class HolderOfTerminal:
                 self._note("message", {"text": directive.text})
 
     def fenced(self, epoch: int, fence: Fence) -> None:
-        """Redeem no more under this epoch: a new enrolment opens the next."""
+        """Redeem no more under this epoch: a new enrolment opens the next, which an older epoch's
+        trouble does not touch."""
+        if epoch != self._counter.parts.identity.epoch:
+            return
 
         def stop(parts: Parts) -> None:
             with parts.journal.transaction() as connection:
@@ -293,9 +296,11 @@ class OnlineCentral:
         *,
         believed_up: Callable[[], bool],
         in_contact: Callable[[], bool],
+        stopped: Callable[[Fence], None],
     ) -> None:
         self._central, self._parts = central, parts
         self._believed_up, self._in_contact = believed_up, in_contact
+        self._stopped = stopped
         self._unanswered: tuple[NoContact, int] | None = None
 
     @property
@@ -311,6 +316,9 @@ class OnlineCentral:
         self._unanswered = None
 
     def _failed(self, error: SyncError) -> None:
+        fence = told_to_stop(error)
+        if fence is not None:
+            self._stopped(fence)
         if isinstance(error, NoContact):
             self._unanswered = error, self._parts.clock.read().mono_ms + UNANSWERED_MS
 

@@ -29,6 +29,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def new_instance() -> str:
+    """What a process calls itself."""
+    return ids.uuid7(now_ms(), secrets.token_bytes(10))
+
+
 def terms(url: str, *, skew_ms: int = 0) -> Terms:
     return Terms(
         url=url,
@@ -155,13 +160,16 @@ class Till:
     def push(self, first: int = 1, last: int | None = None, **changes: Any) -> BatchAnswer:
         return self.http.push(self.posid, self.epoch, self.batch(first, last, **changes))
 
-    def hello(self, *, seq: int | None = None, **changes: Any) -> messages.Hello:
+    def hello(
+        self, *, seq: int | None = None, instance: str = "", **changes: Any
+    ) -> messages.Hello:
+        """Say hello, as a new process unless an instance is given."""
         seq = len(self.bodies) if seq is None else seq
         head = {"epoch": self.epoch, "seq": seq, "hash": self.heads[seq]} | changes
         return self.http.hello(
             messages.HelloRequest(
                 boot=1,
-                instance=ids.uuid7(now_ms(), secrets.token_bytes(10)),
+                instance=instance or new_instance(),
                 head=messages.SentHead(**head),
                 nonce=secrets.token_urlsafe(16),
             )

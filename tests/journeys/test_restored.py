@@ -204,3 +204,42 @@ def test_witness_that_cannot_be_written_is_said(till: Till, vouchers: list[Vouch
     with till.station() as station:
         kinds = [notice.kind for notice in station.counter.status().notices]
     assert "disk" in kinds and len(till.entries()) == 1
+
+
+def test_second_process_on_a_copied_disk_is_stopped(
+    world: World, till: Till, vouchers: list[Voucher], tmp_path: Path
+) -> None:
+    """The one whose journal central holds goes on; the other redeems nothing, and it is said."""
+    clone = Till(tmp_path / "clone")
+    shutil.copytree(till.root, clone.root)
+    with till.running():
+        serial = redeem(till, vouchers[0])
+        assert till.ask("sync")["behind"] == 0
+        with clone.running():
+            assert clone.run("sync", "--json").status == 3
+            stopped(clone.run("redeem", vouchers[1].code, vouchers[1].last4, "--json"))
+            after = redeem(till, vouchers[1])
+            assert till.ask("sync")["behind"] == 0
+    assert [row["serial"] for row in world.booked()] == [serial, after]
+    assert {row["kind"] for row in world.central("alarms").rows} == {"fork"}
+
+
+def test_two_disks_that_both_wrote_before_either_spoke(
+    world: World, till: Till, vouchers: list[Voucher], tmp_path: Path
+) -> None:
+    """Both redeemed without a network: one history at most is booked, the other kept and said."""
+    clone = Till(tmp_path / "clone")
+    shutil.copytree(till.root, clone.root)
+    world.stop()
+    redeem(till, vouchers[0])
+    redeem(clone, vouchers[1])
+    with till.running(), clone.running():
+        world.start()
+        ended = [one.run("sync", "--json").status for one in (till, clone, till, clone)]
+        assert 3 in ended[2:]
+    assert len(world.booked()) <= 1
+    assert "fork" in {row["kind"] for row in world.central("alarms").rows}
+    assert world.enrol("T1")["epoch"] == 2
+    till.ask("sync")
+    assert redeem(till, vouchers[2]).startswith("T1_2_")
+    assert till.ask("sync")["ok"] is True

@@ -78,6 +78,7 @@ class Peer:
     chain: Chain = field(default_factory=Chain)
     rivals: list[Batch] = field(default_factory=list)
     fenced: bool = False
+    epoch: int = 1
 
     def take(self, batch: Batch) -> BatchAnswer:
         """One transaction: gap, fork, or append what is new; then sign for what is held."""
@@ -101,7 +102,7 @@ class Peer:
 
     def signed(self) -> BatchAnswer:
         seq = len(self.chain.bodies)
-        answer = ack_of(self.chain.name, 1, seq, self.chain.hashes[seq])
+        answer = ack_of(self.chain.name, self.epoch, seq, self.chain.hashes[seq])
         return decode_batch_answer(encode(answer))
 
 

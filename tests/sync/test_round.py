@@ -140,14 +140,13 @@ def test_verdicts_that_go_nowhere(service, ports):
 
 @pytest.mark.parametrize("reason", ["fork", "revoked"])
 def test_central_fences_at_hello(till, service, server, ports, reason):
-    """A second holder or a revoked terminal stops sending; reading goes on."""
+    """A second holder stops sending, a revoked terminal only redeeming; reading goes on."""
     till.chains[1].grown(2)
     service.override = refuse("hello", reason, 409, detail="another holder")
     result = sync_once(ports)
     assert result.fence.trouble == reason
-    assert result.pushed == 0
+    assert result.pushed == (2 if reason == "revoked" else 0)
     assert till.fences == [(1, result.fence)]
-    assert "journal/T1/1" not in paths(server)
     assert till.pulled_at
 
 
@@ -399,3 +398,50 @@ def test_the_downlink_pauses_after_a_failure(till, service, ports):
     till.now += 1_000
     downlink.step(25)
     assert downlink.error is None
+
+
+@pytest.mark.parametrize("reason", ["fork", "revoked"])
+def test_a_stop_that_the_feed_says_stops_the_sending_loop(till, service, server, ports, reason):
+    """Whichever loop hears it: the other takes the word over, and it is told to the person once."""
+    uplink, downlink = Uplink(ports), Downlink(ports)
+    uplink.drain()
+    service.override = refuse("/feed", reason, 409, detail="why")
+    downlink.drain()
+    till.chains[1].grown(2)
+    uplink.drain()
+    assert till.fences == [(1, uplink.fence)] and uplink.fence.trouble == reason
+    assert uplink.fence.detail == "why"
+    assert till.acked.get(1, 0) == (2 if reason == "revoked" else 0)
+
+
+def test_a_revoked_terminal_still_sends_what_it_has(till, service, server, ports):
+    """Central sets it aside and keeps it; and hello goes on, for it may say `wipe`."""
+    till.chains[1].grown(3)
+    service.override = refuse("/hello", "revoked", 403)
+    uplink = Uplink(ports)
+    assert uplink.drain() == 3 and uplink.fence.trouble == "revoked"
+    service.override = None
+    till.now += 120_000
+    uplink.step()
+    assert paths(server).count("hello") == 2 and len(till.fences) == 1
+
+
+def test_a_revoked_terminal_whose_journal_is_refused_too_waits(till, service, server, ports):
+    """Refused again and again, it does not ask in a tight loop."""
+    till.chains[1].grown(1)
+    service.override = refuse("/", "revoked", 403)
+    uplink = Uplink(ports)
+    uplink.drain()
+    assert uplink.fence.trouble == "revoked" and uplink.step(flush=True) > 0
+    assert paths(server).count("journal/T1/1") <= 2
+
+
+def test_an_older_epoch_that_stopped_does_not_stop_the_next(till, service, server, ports):
+    """Its branch was kept apart at central; the new epoch greets, sends and is not fenced."""
+    till.chains[1].grown(2)
+    till.chains[2] = Chain().grown(2)
+    service.peers[2] = Peer(epoch=2)
+    service.peers[1].fenced = True
+    uplink = Uplink(ports)
+    assert uplink.drain() == 2 and uplink.fence is None
+    assert [epoch for epoch, _ in till.fences] == [1]

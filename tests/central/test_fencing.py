@@ -1,0 +1,112 @@
+"""Two holders of one journal: who may go on, who is stopped, and when both are."""
+
+import pytest
+
+from central import reports
+from central.service import Central
+from sync.errors import Refused
+from tests.central.conftest import Pair
+from tests.central.till import Till, new_instance
+from vouchers.entries import Kind
+
+A, B = new_instance(), new_instance()
+
+
+def alarms(central: Central) -> list[str]:
+    with central.read() as work:
+        return [str(row["kind"]) for row in reports.alarms(work)]
+
+
+def state(central: Central) -> object:
+    with central.read() as work:
+        (terminal,) = reports.terminals(work)
+    return terminal["state"]
+
+
+def stopped(till: Till, **more: object) -> str:
+    """Told `fork`; the words."""
+    with pytest.raises(Refused) as no:
+        till.hello(**more)  # type: ignore[arg-type]
+    assert (no.value.problem.status, no.value.reason) == (409, "fork")
+    return no.value.problem.detail
+
+
+@pytest.fixture
+def till(central: Central, pair: Pair) -> Till:
+    """A till with two entries at central, greeted as A."""
+    made = pair("POS1")
+    for _ in range(2):
+        made.add(Kind.STARTED, {})
+    made.push()
+    made.hello(instance=A)
+    return made
+
+
+def test_a_restart_takes_the_lease_over(central: Central, till: Till) -> None:
+    """Equal, then further: each new process is the same terminal."""
+    till.hello(instance=B)
+    till.add(Kind.STARTED, {})
+    till.hello()
+    assert (alarms(central), state(central)) == ([], "active")
+
+
+def test_a_holder_that_ends_before_ours_is_stopped(central: Central, till: Till) -> None:
+    """A restored disk or an old clone; the holder of the lease goes on."""
+    assert "ends before it" in stopped(till, seq=1, instance=B)
+    till.hello(instance=A)
+    assert (alarms(central), state(central)) == (["fork"], "active")
+
+
+def test_a_holder_s_own_messages_may_overtake_each_other(central: Central, till: Till) -> None:
+    """An older head of the same process is late, not a fork, and takes nothing back."""
+    till.add(Kind.STARTED, {})
+    till.hello(instance=A)
+    assert till.hello(seq=1, instance=A).head is not None
+    till.hello(seq=2, instance=A)
+    assert alarms(central) == []
+    assert "was named" in stopped(till, seq=2, instance=B)
+
+
+def test_what_was_named_is_an_anchor(central: Central, till: Till) -> None:
+    """A head that never arrived still proves: a shorter journal has lost its tail."""
+    for _ in range(3):
+        till.add(Kind.STARTED, {})
+    till.hello(instance=A)
+    assert "entry 5 was named" in stopped(till, seq=4, instance=B)
+    assert (alarms(central), state(central)) == (["fork"], "active")
+
+
+def test_both_extend_differently_and_both_are_stopped(central: Central, till: Till) -> None:
+    """Neither had sent its entry: nobody can say which is the terminal, so neither goes on."""
+    clone = till.clone()
+    till.add(Kind.STARTED, {})
+    clone.add(Kind.STARTED, {"x": 1})
+    till.hello(instance=A)
+    assert "both are stopped" in stopped(clone, instance=B)
+    assert "pair it again" in stopped(till, instance=A)
+    assert (alarms(central), state(central)) == (["fork"], "fenced")
+    # What happened is still taken from whoever comes first, and the other is kept apart.
+    till.push(3)
+    with pytest.raises(Refused):
+        clone.push(3)
+
+
+def test_a_holder_that_was_followed_and_comes_back_is_a_clone(central: Central, till: Till) -> None:
+    """A process that ended never speaks again; two that speak in turn are two disks."""
+    till.hello(instance=B)
+    assert alarms(central) == []
+    for instance in (A, B, A):
+        till.hello(instance=instance)
+    assert (alarms(central), state(central)) == (["clone"], "active")
+
+
+def test_a_branch_that_is_sent_again_alarms_once(central: Central, till: Till) -> None:
+    """Nothing new was found out."""
+    clone = till.clone()
+    till.add(Kind.STARTED, {})
+    till.push(3)
+    clone.add(Kind.STARTED, {"x": 1})
+    for _ in range(2):
+        with pytest.raises(Refused):
+            clone.push(3)
+    assert alarms(central) == ["fork"]
