@@ -17,7 +17,7 @@ from central.errors import Refused
 from central.issuing import NewOrder
 from central.ledger import Voucher
 from central.service import Central
-from vouchers import codes, times
+from vouchers import times
 
 SINGLES: Final = 16
 MULTIS: Final = 6
@@ -178,9 +178,7 @@ class _Shop:
     def refusable(self, kind: _Kind) -> Refusable:
         """A sample of a kind, made if there is none left."""
         found = self.top_up(kind.reason, 1, kind.make(), kind.still, kind.then)[0]
-        code = (
-            found.code if kind.generation is None else codes.derive(found.secret, kind.generation)
-        )
+        code = found.code if kind.generation is None else found.code_of(kind.generation)
         return Refusable(code, found.last4, kind.reason)
 
     def top_up(

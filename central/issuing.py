@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import select
-
 from central import cards, catalogue, keys, ledger, schema, sealing, texts
 from central.catalogue import Product
 from central.database import retried
@@ -117,7 +115,7 @@ def issue(central: Central, order: NewOrder) -> Issued | Refused:
             for generation in _generations(voucher)
         ]
         with central.write() as work:
-            if not _taken(work, drawn.codes):
+            if not ledger.taken(work, drawn.codes):
                 insert(work, [New(draft, voucher, drawn.codes)])
                 sealing.store(work, rows)
                 if person is not None:
@@ -207,9 +205,9 @@ def draw(central: Central, work: Work, shares: Sequence[int]) -> list[Drawn]:
     """A secret for each voucher of that many shares; all their codes are free and distinct."""
     mine: set[str] = set()
     drawn = [_candidate(central, count, mine) for count in shares]
-    while taken := _taken(work, [code for one in drawn for code in one.codes]):
+    while found := ledger.taken(work, [code for one in drawn for code in one.codes]):
         drawn = [
-            _candidate(central, count, mine) if taken.intersection(one.codes) else one
+            _candidate(central, count, mine) if found.intersection(one.codes) else one
             for count, one in zip(shares, drawn, strict=True)
         ]
     return drawn
@@ -229,20 +227,6 @@ def _candidate(central: Central, shares: int, mine: set[str]) -> Drawn:
         else:
             mine.update(found)
             return Drawn(secret, tuple(found))
-
-
-def _taken(work: Work, wanted: Sequence[str]) -> set[str]:
-    """Those of the codes that other vouchers have or reserve."""
-    table = schema.codes
-    found: set[str] = set()
-    for part in ledger.parts(wanted):
-        rows = work.connection.execute(
-            select(table.c.code).where(
-                table.c.merchant == work.merchant, table.c.code.in_([int(code) for code in part])
-            )
-        )
-        found.update(str(code) for code in rows.scalars())
-    return found
 
 
 def compose(central: Central, draft: Draft, drawn: Drawn, now: int) -> Voucher:

@@ -18,9 +18,13 @@ from central import bulk, schema
 from central.service import Work
 from sync.feed import State, StatePut, row_digest
 from vouchers import codes, times
+from vouchers.sealed import SECRET_BYTES
 
 STATE: Final = "state"
 SEALED: Final = "sealed"
+
+_FIRST_BYTES: Final = 4
+_LINK_BYTES: Final = _FIRST_BYTES + SECRET_BYTES
 
 _BATCH: Final = 500
 """Values in one IN list: far below every engine's limit on parameters."""
@@ -30,6 +34,8 @@ _BATCH: Final = 500
 class Voucher:
     """One voucher. Times are milliseconds UTC, validity half-open; `home` None: no home outlet.
 
+    `secret` makes the codes; where the first one's generations were not enough, further ones follow
+    it, each behind the first generation that it makes (`central.horizon`).
     `bucket` is where terminals hear of it; once it is retired, the complement of where they did.
     """
 
@@ -72,7 +78,30 @@ class Voucher:
     @property
     def code(self) -> str:
         """The code that is current now."""
-        return codes.derive(self.secret, self.generation)
+        return self.code_of(self.generation)
+
+    def code_of(self, generation: int) -> str:
+        """The code of a generation, up to the horizon."""
+        return codes.derive(self._span(generation)[0], generation)
+
+    def successors(self, generation: int) -> tuple[bytes, int]:
+        """The secret that makes the codes after this generation, and how far it reaches."""
+        return self._span(generation + 1)
+
+    def turn(self) -> int | None:
+        """The next generation whose successors are made with another secret, None without one."""
+        last = self._span(self.generation)[1]
+        return last if last < self.horizon else None
+
+    def _span(self, generation: int) -> tuple[bytes, int]:
+        """The secret of a generation and the last generation that it makes."""
+        secret, last = self.secret[:SECRET_BYTES], self.horizon
+        for at in range(SECRET_BYTES, len(self.secret), _LINK_BYTES):
+            first = int.from_bytes(self.secret[at : at + _FIRST_BYTES], "big")
+            if generation < first:
+                return secret, first - 1
+            secret = self.secret[at + _FIRST_BYTES : at + _LINK_BYTES]
+        return secret, last
 
 
 _NAMES: Final = tuple(field.name for field in fields(Voucher))
@@ -193,6 +222,26 @@ def _rehome(work: Work, after: Sequence[Voucher]) -> None:
     names = (*keys[1:], "bucket", "version")
     rows = [{"merchant": work.merchant} | {n: getattr(v, n) for n in names} for v in after]
     bulk.update(work.connection, schema.vouchers, keys, rows)
+
+
+def taken(work: Work, wanted: Sequence[str]) -> set[str]:
+    """Those of the codes that other vouchers have or reserve."""
+    table = schema.codes
+    found: set[str] = set()
+    for part in parts(wanted):
+        rows = work.connection.execute(
+            select(table.c.code).where(
+                table.c.merchant == work.merchant, table.c.code.in_([int(code) for code in part])
+            )
+        )
+        found.update(str(code) for code in rows.scalars())
+    return found
+
+
+def with_secret(voucher: Voucher, first: int, secret: bytes) -> bytes:
+    """The voucher's secrets with another one that makes the codes from generation `first` on."""
+    assert first == voucher.horizon + 1 and len(secret) == SECRET_BYTES
+    return voucher.secret + first.to_bytes(_FIRST_BYTES, "big") + secret
 
 
 def with_last4(voucher: Voucher, last4: str) -> Voucher:

@@ -2,8 +2,9 @@
 
 Responsible for: which generations must be sealed, stretching them, and the queue of what is still
 to do. Not responsible for: the cryptography (`vouchers.sealed`). Invariants: nothing is stretched
-inside a transaction; a row is never changed, only added or removed; the queue holds exactly what
-is wanted and missing, so `sealed_through` can be told at any moment.
+inside a transaction; a row is never changed, only added or removed, but for the one where a
+voucher's codes go on under another secret; the queue holds exactly what is wanted and missing, so
+`sealed_through` can be told at any moment.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,11 +13,11 @@ from typing import Final
 
 from sqlalchemy import Table, delete, func, select
 
-from central import bulk, keys, ledger, schema
+from central import bulk, horizon, keys, ledger, schema
 from central.database import retried
 from central.ledger import Voucher
 from central.service import Central, Work
-from vouchers import codes, ids, sealed
+from vouchers import ids, sealed
 from vouchers.sealed import NONCE_BYTES, Record, Vault
 
 CURRENT: Final = 0
@@ -48,18 +49,23 @@ class SealingReport:
 
 
 def wanted(voucher: Voucher) -> tuple[int, ...]:
-    """The generations that must be presentable: the current one, and the next if it can come."""
+    """The generations that must be presentable: the current one, and the next if it can come.
+
+    Also the turn, whose row tells counters of the codes beyond (`central.horizon`).
+    """
     if voucher.retired or voucher.state not in ("live", "refunding"):
         return ()
     successor = voucher.generation + 1
-    if voucher.left > 1 and successor <= voucher.horizon:
-        return voucher.generation, successor
-    return (voucher.generation,)
+    if voucher.left <= 1 or successor > voucher.horizon:
+        return (voucher.generation,)
+    turn = voucher.turn()
+    known = {voucher.generation, successor}
+    return tuple(sorted(known if turn is None else known | {turn}))
 
 
 def seal(central: Central, voucher: Voucher, generation: int, vault: Vault) -> Row:
     """Stretch and seal one generation. Takes the vault's time; call it outside transactions."""
-    key = sealed.stretch(codes.derive(voucher.secret, generation), voucher.last4, vault)
+    key = sealed.stretch(voucher.code_of(generation), voucher.last4, vault)
     return Row(
         voucher=voucher,
         generation=generation,
@@ -71,11 +77,12 @@ def seal(central: Central, voucher: Voucher, generation: int, vault: Vault) -> R
 
 def record_of(voucher: Voucher, generation: int) -> Record:
     """What a sealed row says of a voucher."""
+    secret, reach = voucher.successors(generation)
     return Record(
         voucher=voucher.voucher,
-        secret=voucher.secret,
+        secret=secret,
         generation=generation,
-        horizon=voucher.horizon,
+        horizon=reach,
         shares=voucher.shares,
         product=voucher.product,
         home=voucher.home,
@@ -127,12 +134,13 @@ def enqueue(work: Work, vouchers: Sequence[Voucher]) -> None:
     """Queue what these vouchers want sealed and do not have."""
     by_id = {voucher.voucher: voucher for voucher in vouchers}
     need = {(v.voucher, generation) for v in vouchers for generation in wanted(v)}
-    if not need:
+    # The row of the last generation is sealed again once there are codes beyond it.
+    turns = {(v.voucher, v.horizon) for v in vouchers if horizon.due(v)}
+    if not need | turns:
         return
-    have = _present(work, schema.sealed, sorted(by_id)) | _present(
-        work, schema.sealing, sorted(by_id)
-    )
-    missing = sorted(need - have)
+    queued = _present(work, schema.sealing, sorted(by_id))
+    have = _present(work, schema.sealed, sorted(by_id))
+    missing = sorted((need - have - queued) | (turns - queued))
     if missing:
         rows = [_queued(work, by_id[voucher], generation) for voucher, generation in missing]
         bulk.insert(work.connection, schema.sealing, rows)
@@ -173,6 +181,11 @@ def run(central: Central, *, limit: int = QUEUE_BATCH) -> int:
             return 0
         vault = keys.load(work).vault
         vouchers = ledger.find_all(work, {voucher for voucher, _ in queue})
+    due = [voucher for voucher, found in vouchers.items() if horizon.due(found)]
+    if due:
+        horizon.extend(central, due)
+        with central.read() as work:
+            vouchers |= ledger.find_all(work, due)
     rows = [
         seal(central, vouchers[voucher], generation, vault)
         for voucher, generation in queue
@@ -200,26 +213,37 @@ def _store_if_still_wanted(work: Work, rows: Sequence[Row]) -> None:
     now = ledger.find_all(work, voucher_ids, lock=True)
     still = _present(work, schema.sealing, voucher_ids)
     have = _present(work, schema.sealed, voucher_ids)
-    due = [row for row in rows if (row.voucher.voucher, row.generation) in still]
+    due = [
+        row
+        for row in rows
+        if (row.voucher.voucher, row.generation) in still
+        and _says_the_same(row, now[row.voucher.voucher])
+    ]
+    again = [row for row in due if row.generation == row.voucher.turn()]
+    _delete(work, schema.sealed, again)
     store(
         work,
-        [
-            row
-            for row in due
-            if (row.voucher.voucher, row.generation) not in have
-            and now[row.voucher.voucher].last4 == row.voucher.last4
-        ],
+        [row for row in due if (row.voucher.voucher, row.generation) not in have or row in again],
     )
-    table = schema.sealing
-    for row in due:
-        if now[row.voucher.voucher].last4 == row.voucher.last4:
-            work.connection.execute(
-                delete(table).where(
-                    table.c.merchant == work.merchant,
-                    table.c.voucher == row.voucher.voucher,
-                    table.c.generation == row.generation,
-                )
+    _delete(work, schema.sealing, due)
+
+
+def _says_the_same(row: Row, now: Voucher) -> bool:
+    return (row.voucher.last4, row.voucher.successors(row.generation)) == (
+        now.last4,
+        now.successors(row.generation),
+    )
+
+
+def _delete(work: Work, table: Table, rows: Sequence[Row]) -> None:
+    for row in rows:
+        work.connection.execute(
+            delete(table).where(
+                table.c.merchant == work.merchant,
+                table.c.voucher == row.voucher.voucher,
+                table.c.generation == row.generation,
             )
+        )
 
 
 def sealed_through(work: Work) -> int:

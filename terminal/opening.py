@@ -120,10 +120,7 @@ def _presented(parts: Parts, credential: str) -> tuple[str, qr.VoucherQr | None]
 def _find(
     parts: Parts, key: SealKey, last4: str, signed: qr.VoucherQr | None
 ) -> Opened | Refusal | None:
-    row = parts.journal.connection.execute(
-        "SELECT record FROM own_row WHERE k = ?", (key.row_key,)
-    ).fetchone()
-    record = bytes(row[0]) if row is not None else parts.replica.sealed(key.row_key)
+    record = _row(parts, key)
     credential = "qr" if signed is not None else "code"
     if record is not None:
         return _with_standing(parts, _opened(parts, record, key, last4, credential=credential))
@@ -133,6 +130,23 @@ def _find(
     if found is None:
         return None
     return _opened(parts, found.record, key, last4, credential=credential, found=found)
+
+
+def _row(parts: Parts, key: SealKey) -> bytes | None:
+    """The sealed row: our own successor's where it is newer than the replica, else central's.
+
+    The last code that a record makes is the turn: central's row of it makes further codes.
+    """
+    row = parts.journal.connection.execute(
+        "SELECT record FROM own_row WHERE k = ?", (key.row_key,)
+    ).fetchone()
+    if row is None:
+        return parts.replica.sealed(key.row_key)
+    own = bytes(row[0])
+    record = sealed.open_record(own, key)
+    if record.generation < record.horizon:
+        return own
+    return parts.replica.sealed(key.row_key) or own
 
 
 def _find_card(parts: Parts, person: SealKey) -> list[Opened | Refusal]:

@@ -8,8 +8,9 @@ import pytest
 from terminal.counter import ShopCounter
 from terminal.outcomes import Redeemed, View
 from tests.terminal.shop import HERE, NOW, THERE, Shop, close
-from vouchers import entries
+from vouchers import codes, entries, sealed
 from vouchers.reasons import Reason, Refusal
+from vouchers.sealed import Record
 from vouchers.times import DAY_MS, HOUR_MS
 
 
@@ -250,3 +251,23 @@ def test_everything_is_still_there_after_a_restart(shop: Shop, counter: ShopCoun
     assert view(again, sample.code(1), sample.last4).left == 3
     assert again.history(10)[0].serial == done.serial
     close(again)
+
+
+def test_central_s_row_of_the_last_code_makes_further_codes(
+    shop: Shop, counter: ShopCounter
+) -> None:
+    """Design 6: the horizon is extended through the feed; our own row does not hide that."""
+    sample = shop.issue(5, horizon=1, rows=(0,))
+    redeem(counter, sample.code(), sample.last4)
+    last = view(counter, sample.code(1), sample.last4)
+    refused = counter.redeem(last.handle, 1, clerk="li", request="r2")
+    assert isinstance(refused, Refusal)
+    assert (refused.reason, refused.detail["why"]) == (Reason.NEEDS_NETWORK, "horizon")
+    next_secret = b"\x07" * 32
+    key = sealed.stretch(sample.code(1), sample.last4, shop.vault)
+    record = Record(sample.voucher, next_secret, 1, 9, 5, 1, HERE, 5000)
+    row = (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher)
+    shop.database.execute("INSERT INTO sealed VALUES (?, ?, ?)", row)
+    done = redeem(counter, sample.code(1), sample.last4)
+    assert done.successor_code == codes.derive(next_secret, 2)
+    assert view(counter, done.successor_code, sample.last4).left == 3
