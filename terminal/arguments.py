@@ -36,6 +36,11 @@ class _Parser(ArgumentParser):
         raise WrongUsageError(f"{self.format_usage()}{self.prog}: {message}")
 
 
+PRINTER_CHARSETS: Final = ("gb2312", "gbk", "gb18030-2byte", "gb18030")
+PRINTER_ANSWERS: Final = ("asb", "dle_eot", "gs_r", "gs_h", "gs_i", "power_on")
+"""What an emulated printer can be made of; written here because a driver takes long to load."""
+
+
 def parser() -> ArgumentParser:
     """The whole command line. `parse_args` raises WrongUsageError."""
     root = _Parser(
@@ -143,16 +148,30 @@ def _installer(commands: Any) -> None:
         emulate.add_subparsers(dest="device", metavar="DEVICE", required=True),
         "printer",
         "a printer on paper only; the first line is its port, lines that are typed pull its"
-        " levers: `paper out`, `paper loaded`, `cover open`, `not cover open`, `power off`, `ok`",
+        " levers: `paper out`, `paper loaded`, `cover open`, `unplug`, `ok`; `?` names all",
     )
     printer.add_argument(
         "--tcp", type=_port, metavar="PORT", help="listen there, 0 for any; else a pty"
     )
     printer.add_argument("--png", type=_png, metavar="FILE.png", help="keep a picture there")
+    printer.add_argument("--link", metavar="PATH", help="a lasting name for the pty")
     printer.add_argument("--columns", type=int, choices=(32, 42, 48), default=32)
+    printer.add_argument("--baud", type=_count, default=0, metavar="N", help="0: no wire time")
+    printer.add_argument("--line-ms", type=_count, default=0, metavar="N", help="time of a line")
+    printer.add_argument("--buffer", type=_count, default=4096, metavar="BYTES")
+    printer.add_argument("--charset", choices=PRINTER_CHARSETS, default="gb18030-2byte")
+    printer.add_argument("--replies", type=_replies, metavar="LIST", help="what it answers")
+    printer.add_argument("--flow", choices=("none", "xonxoff"), default="none")
     bench = _add(commands, "bench", "speed, as ratios to a bare limit of the same run")
     bench.add_argument("side", nargs="?", choices=("terminal", "central"), default="terminal")
     bench.add_argument("--rows", type=_count, default=100_000, metavar="N", help="vouchers held")
+
+
+def _replies(text: str) -> str:
+    if unknown := set(filter(None, text.split(","))) - set(PRINTER_ANSWERS):
+        known = ",".join(PRINTER_ANSWERS)
+        raise ArgumentTypeError(f"has no {', '.join(sorted(unknown))}; there are {known}")
+    return text
 
 
 def _count(text: str) -> int:

@@ -86,7 +86,7 @@ def _devices(loaded: Loaded, args: Namespace, io: Io) -> int:
     with commands_run.signalled() as ended:
         if args.command == "scan-test":
             return commands_devices.scan_test(loaded, args, io, key_trial.keyed(0, ended), ended)
-        return commands_devices.emulate(args, io, ended, key_trial.lines_of(0, ended))
+        return commands_devices.emulate(loaded, args, io, ended, key_trial.lines_of(0, ended))
 
 
 def serve(station: Station) -> Handler:

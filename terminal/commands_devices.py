@@ -19,8 +19,9 @@ from typing import Final
 from config.loader import Loaded
 from config.schema import Scanner
 from drivers import emulated
-from drivers.emulated.machine import Build
-from drivers.emulated.run_printer import Where, emulate_printer
+from drivers.emulated.orders import ORDERS
+from drivers.emulated.printer import build_from
+from drivers.emulated.run_printer import Person, Where, emulate_printer
 from drivers.errors import DriverError
 from drivers.escpos import preview
 from drivers.escpos.engine import JobState
@@ -43,7 +44,6 @@ from terminal.words import Language
 from terminal.words_devices import say
 
 PRINT_S: Final = 30.0
-_COLUMN_DOTS: Final = 12
 _POLL_S: Final = 0.05
 _REPLY_MS: Final = 200
 _ENDED: Final = frozenset(
@@ -270,17 +270,35 @@ def _show(one: Reading, number: int, language: Language, args: Namespace, io: Io
 
 
 def emulate(
-    args: Namespace, io: Io, ended: threading.Event, orders: Iterator[str] | None = None
+    loaded: Loaded,
+    args: Namespace,
+    io: Io,
+    ended: threading.Event,
+    orders: Iterator[str] | None = None,
 ) -> int:
     """A printer on paper only, for whoever develops slips, until a signal.
 
     The first line is the port to use. Lines on standard input are what a person does to it.
     """
-    build = Build(columns=args.columns, dots=args.columns * _COLUMN_DOTS)
+    names = ("columns", "baud", "line_ms", "buffer", "charset", "replies", "flow")
+    given = {name: str(value) for name in names if (value := getattr(args, name)) is not None}
     png = None if args.png is None else Path(args.png)
-    show = _json_lines(io) if args.json else io.out
-    emulate_printer(build, Where(tcp_port=args.tcp), show=show, stop=ended, png=png, orders=orders)
+    person = Person(
+        show=_json_lines(io) if args.json else io.out,
+        tell=lambda kind, text: io.err(_told(kind, text, _language(loaded)) + "\n"),
+        orders=orders,
+    )
+    where = Where(tcp_port=args.tcp, link=None if args.link is None else Path(args.link))
+    try:
+        emulate_printer(build_from(given), where, person, stop=ended, png=png)
+    except OSError as error:
+        why = error.strerror or error
+        raise OutOfService(say("emulate.port", _language(loaded), why=why)) from error
     return DONE
+
+
+def _told(kind: str, text: str, language: Language) -> str:
+    return say(f"emulate.{kind}", language, text=text, orders=", ".join(ORDERS))
 
 
 def _json_lines(io: Io) -> Callable[[str], None]:

@@ -116,6 +116,15 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         "没有合适的配置；按上面的提示设置扫码枪后再试",
         "no profile fits: set the scanner up as said above, then try again",
     ),
+    "emulate.unknown": (
+        "没有“{text}”这个操作；可用：{orders}；前面加 not 取消一个状态",
+        'there is no "{text}"; there are {orders}; with not in front a switch ends',
+    ),
+    "emulate.port": (
+        "不能在这里提供打印机：{why}；换一个 --tcp 端口或 --link 路径",
+        "the printer cannot be reached there: {why}; take another --tcp or --link",
+    ),
+    "emulate.plugged": ("已重新插上：{text}", "plugged in again: {text}"),
 }
 
 

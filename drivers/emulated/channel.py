@@ -78,7 +78,8 @@ class PtyChannel:
         self.path = os.ttyname(self._host)
         self._link = link
         if link is not None:
-            link.unlink(missing_ok=True)
+            if link.is_symlink():  # left behind; anything else that has the name is somebody's
+                link.unlink()
             link.symlink_to(self.path)
 
     def fileno(self) -> int:

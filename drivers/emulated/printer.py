@@ -15,6 +15,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from drivers.emulated.machine import ALL_ANSWERS, Build, Levers, Machine
+from drivers.emulated.orders import apply_order
 from drivers.emulated.picture import draw
 from drivers.emulated.station import Station, now_ms
 
@@ -54,7 +55,7 @@ class _PrinterDevice:
 
     def order(self, line: str) -> None:
         """A lever by name, as in `paper out`, `paper loaded`, `cover open`, `power off`, `hot`."""
-        apply_order(self.machine, line)
+        apply_order(self.machine, line, now_ms)
 
     def settled(self) -> None:
         """Write the files if the paper grew."""
@@ -142,38 +143,6 @@ def build_from(options: Mapping[str, str]) -> Build:
         answers=ALL_ANSWERS if replies is None else frozenset(filter(None, replies.split(","))),
         xonxoff=options.get("flow", "") == "xonxoff",
     )
-
-
-def apply_order(machine: Machine, line: str) -> None:
-    """Pull a lever by words; words that name nothing are ignored.
-
-    Switches by name, with `not` in front to end them; `paper ends 5` and `late 900` take a number.
-    """
-    words = line.lower().split()
-    number = int(words.pop()) if words and words[-1].isascii() and words[-1].isdigit() else None
-    match ("_".join(words), number):
-        case ("paper_loaded", None):
-            machine.load_paper()
-        case ("power_off", None):
-            machine.power_off()
-        case ("power_on", None):
-            machine.power_on(now_ms())
-        case ("ok", None):
-            machine.levers = Levers()
-        case ("paper_ends", int(lines)):
-            machine.levers.paper_lines = lines
-        case ("late", int(late)):
-            machine.levers.late_ms = late
-        case (name, None):
-            _switch(machine.levers, name)
-        case _:
-            pass
-
-
-def _switch(levers: Levers, words: str) -> None:
-    name = words.removeprefix("not_")
-    if isinstance(getattr(levers, name, None), bool):
-        setattr(levers, name, words == name)
 
 
 def _append(path: Path, lines: list[str]) -> None:

@@ -1,8 +1,9 @@
 """`emulate printer`: an emulated printer for another program, its paper shown as it comes out.
 
 Responsible for: one call that a command line makes: a TCP door or a pty, live paper, a picture, and
-orders from a person (`paper out`, `cover open`, `power off`, `ok`). Not responsible for: arguments,
-signals and printing on a terminal: text goes to the `show` that is handed in.
+orders from a person (`paper out`, `cover open`, `unplug`, `ok`). Not responsible for: arguments,
+signals and printing on a terminal: paper goes to the `show` that is handed in, anything else to
+`tell`.
 """
 
 import threading
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.emulated.machine import Build
-from drivers.emulated.printer import EmulatedPrinter, apply_order
+from drivers.emulated.orders import apply_order
+from drivers.emulated.printer import EmulatedPrinter
+from drivers.emulated.station import now_ms
 
 LOOK_S = 0.1
 
@@ -25,26 +28,33 @@ class Where:
     link: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who watches. `show` takes the port to use, then paper as it comes.
+
+    `tell` takes a kind and a text: `unknown` for an order that names nothing, `plugged` for the
+    port after `plug in`; a pty gets another name then, as ttyUSB0 does.
+    """
+
+    show: Callable[[str], None]
+    tell: Callable[[str, str], None]
+    orders: Iterator[str] | None = None
+
+
 def emulate_printer(
-    build: Build,
-    where: Where,
-    *,
-    show: Callable[[str], None],
-    stop: threading.Event,
-    png: Path | None = None,
-    orders: Iterator[str] | None = None,
+    build: Build, where: Where, person: Person, *, stop: threading.Event, png: Path | None = None
 ) -> None:
-    """Run until `stop` is set. The first text shown is the port to use; then paper, as it comes."""
+    """Run until `stop` is set. Raises OSError where the host cannot reach it as asked."""
     printer = EmulatedPrinter(build, png=png)
     try:
-        show(_reach(printer, where) + "\n")
-        if orders is not None:
-            threading.Thread(target=_obey, args=(printer, orders, stop), daemon=True).start()
+        person.show(_reach(printer, where) + "\n")
+        hands = _Hands(printer, where, person)
+        threading.Thread(target=hands.obey, args=(stop,), daemon=True).start()
         told = 0
         while not stop.wait(LOOK_S):
             text = printer.paper_text()
             if len(text) > told:
-                show(text[told:])
+                person.show(text[told:])
                 told = len(text)
     finally:
         printer.stop()
@@ -57,10 +67,28 @@ def _reach(printer: EmulatedPrinter, where: Where) -> str:
     return f"socket://{where.host}:{printer.listen(where.host, where.tcp_port)}"
 
 
-def _obey(printer: EmulatedPrinter, orders: Iterator[str], stop: threading.Event) -> None:
-    for line in orders:
-        if stop.is_set():
-            return
-        with printer.lock:
-            apply_order(printer.machine, line)
-        printer.wake()
+@dataclass(frozen=True, slots=True)
+class _Hands:
+    printer: EmulatedPrinter
+    where: Where
+    person: Person
+
+    def obey(self, stop: threading.Event) -> None:
+        for line in self.person.orders or ():
+            if stop.is_set():
+                return
+            if line.strip() and not self._done(" ".join(line.lower().split())):
+                self.person.tell("unknown", line.strip())
+            self.printer.wake()
+
+    def _done(self, order: str) -> bool:
+        if order == "unplug":
+            self.printer.unplug()
+        elif order == "plug in" and self.where.tcp_port is None:
+            self.person.tell("plugged", _reach(self.printer, self.where))
+        elif order == "plug in":
+            self.printer.replug()
+        else:
+            with self.printer.lock:
+                return apply_order(self.printer.machine, order, now_ms)
+        return True

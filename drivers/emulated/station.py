@@ -130,8 +130,9 @@ class Station:
         self.wake()
 
     def replug(self) -> None:
-        """Put the plug back: an `emulated://` port may be opened again."""
+        """Put the plug back: an `emulated://` or TCP port may be opened again."""
         self.plugged = True
+        self.wake()
 
     def stop(self) -> None:
         """End the thread and let go of everything."""
@@ -162,7 +163,7 @@ class Station:
                 watched.append(self._pipe)
             if self._channel is not None and self.device.room() > 0:
                 watched.append(self._channel.fileno())
-            if self._channel is None and self._listener is not None:
+            if self._channel is None and self._listener is not None and self.plugged:
                 watched.append(self._listener.fileno())
         return watched
 

@@ -6,9 +6,10 @@ import serial
 from drivers.emulated import register
 from drivers.emulated.code128 import decode_set_data, modules
 from drivers.emulated.machine import Build, Levers, Machine
+from drivers.emulated.orders import ORDERS, SWITCHES, apply_order
 from drivers.emulated.paper import CodeRow, DotsRow, TextRow
 from drivers.emulated.picture import draw
-from drivers.emulated.printer import EmulatedPrinter, apply_order
+from drivers.emulated.printer import EmulatedPrinter
 from drivers.emulated.scanner import EmulatedScanner
 
 
@@ -134,25 +135,65 @@ def test_identity_and_xon_xoff() -> None:
     assert machine.count.power_cycles == 1
 
 
-@pytest.mark.parametrize(
-    ("order", "lever"),
-    [("paper out", "paper_out"), ("cover open", "cover_open"), ("hot", "hot"), ("xoff", "xoff")],
-)
-def test_orders(order: str, lever: str) -> None:
-    """Levers by word, and back; words that name nothing or no switch do nothing."""
-    machine = Machine()
-    apply_order(machine, order + "\n")
+def now() -> float:
+    return 0.0
+
+
+@pytest.mark.parametrize("lever", SWITCHES)
+def test_a_switch_by_its_words(lever: str) -> None:
+    """On and off again."""
+    machine, words = Machine(), lever.replace("_", " ")
+    assert apply_order(machine, words.upper() + "\n", now)
     assert getattr(machine.levers, lever) is True
-    apply_order(machine, "not " + order)
+    assert apply_order(machine, "not " + words, now)
     assert getattr(machine.levers, lever) is False
-    for text in ("late ms", "dance", "dance 5", "", "paper loaded", "power off", "power on"):
-        apply_order(machine, text)
-    assert machine.powered and machine.levers == Levers()
-    apply_order(machine, "paper ends 5")
-    apply_order(machine, "late 900")
-    assert (machine.levers.paper_lines, machine.levers.late_ms) == (5, 900)
-    apply_order(machine, "ok")
+
+
+@pytest.mark.parametrize(
+    ("order", "name", "value"),
+    [
+        ("paper ends 5", "paper_lines", 5),
+        ("late 900", "late_ms", 900),
+        ("drop 3", "drop_next", 3),
+        ("noise fe01", "noise", b"\xfe\x01"),
+        ("noise 12", "noise", b"\x12"),
+        ("power off after 40", "power_off_at", 43),
+    ],
+)
+def test_a_lever_with_a_number(order: str, name: str, value: object) -> None:
+    """Each has its unit; the power fails after so many more bytes. `ok` ends all of them."""
+    machine = Machine()
+    machine.receive(b"abc", 0)
+    assert apply_order(machine, order, now)
+    assert getattr(machine.levers, name) == value
+    assert apply_order(machine, "ok", now) and machine.levers == Levers()
+
+
+def test_paper_cover_and_power_have_words_of_their_own() -> None:
+    """What a person does at the printer."""
+    machine = Machine()
+    for order in ("paper out", "cover open", "paper loaded", "cover closed"):
+        assert apply_order(machine, order, now)
     assert machine.levers == Levers()
+    assert apply_order(machine, "power off", now) and not machine.powered
+    assert apply_order(machine, "power on", now) and machine.powered
+    assert apply_order(machine, "power off", now) and apply_order(machine, "ok", now)
+    assert machine.powered
+
+
+@pytest.mark.parametrize("order", ["dance", "dance 5", "", "late", "noise", "noise zz", "noise 1"])
+def test_words_that_name_nothing_do_nothing(order: str) -> None:
+    """And that is said."""
+    machine = Machine()
+    assert not apply_order(machine, order, now)
+    assert machine.levers == Levers() and machine.powered
+
+
+def test_every_order_that_is_named_is_one() -> None:
+    """The list that a person is shown; the plug is the station's."""
+    plug = {"unplug", "plug in"}
+    assert plug <= set(ORDERS)
+    assert all(apply_order(Machine(), order, now) for order in ORDERS if order not in plug)
 
 
 def test_emulated_ports_are_pyserial_ports() -> None:

@@ -23,10 +23,12 @@ from config.loader import Loaded
 from config.schema import Kiosk, Printer, Scanner, Settings
 from drivers.emulated import register
 from drivers.emulated.bench import Bench
+from drivers.emulated.machine import ALL_ANSWERS
 from drivers.emulated.scanner import Piece
+from drivers.escpos.profile import CHARSETS
 from drivers.escpos.slip import Line, Slip
 from terminal import cli, commands_devices, device_profiles, scan_trial
-from terminal.arguments import parser
+from terminal.arguments import PRINTER_ANSWERS, PRINTER_CHARSETS, parser
 from terminal.desk import Io
 from terminal.errors import Misconfigured, OutOfService
 from terminal.sample_slip import TEST_TEXT
@@ -312,7 +314,7 @@ def test_emulated_printer_serves_a_foreign_host(tmp_path: Path) -> None:
             shown.set()
 
     thread = threading.Thread(
-        target=commands_devices.emulate, args=(args, Io(out, out), ended, iter(()))
+        target=commands_devices.emulate, args=(loaded(), args, Io(out, out), ended, iter(()))
     )
     thread.start()
     try:
@@ -327,6 +329,23 @@ def test_emulated_printer_serves_a_foreign_host(tmp_path: Path) -> None:
         thread.join(5)
     assert "hello" in said.objects[1]["paper"]
     assert png.exists()
+
+
+def test_an_emulated_printer_is_built_as_asked() -> None:
+    """The choices of the command line are those of the machine; an answer that is none is wrong
+    use."""
+    assert set(PRINTER_ANSWERS) == ALL_ANSWERS | {"power_on"}
+    assert PRINTER_CHARSETS == CHARSETS
+    assert cli.main(["emulate", "printer", "--replies", "asb,smoke"]) == 2
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    """Not a traceback: which port to choose is said."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        args = parser().parse_args(["emulate", "printer", "--tcp", str(taken.getsockname()[1])])
+        io = Io(lambda _: None, lambda _: None)
+        with pytest.raises(OutOfService, match="take another --tcp"):
+            commands_devices.emulate(loaded(), args, io, threading.Event())
 
 
 @pytest.mark.parametrize("key", PHRASES)
