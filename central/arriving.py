@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from vouchers import entries, ids
 from vouchers.booking import FLAG_CLOCK, FLAG_OFFLINE_LONG, Verdict
-from vouchers.entries import Entry, EntryError, Redemption, Reversal, Totals
+from vouchers.entries import Entry, Redemption, Reversal, Totals
+from vouchers.fields import EntryError
 from vouchers.limits import SHARES_MAX
 from vouchers.presented import next_code_here
 

@@ -26,7 +26,7 @@ from terminal.parts import Online, Parts
 from terminal.replica import Replica
 from terminal.witness import Witness
 from vouchers import entries
-from vouchers.entries import EntryError
+from vouchers.fields import EntryError
 from vouchers.policy import Policy
 
 VERSION: Final = "0.1.0"

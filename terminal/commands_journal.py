@@ -108,8 +108,7 @@ def _select(parts: Parts, args: Namespace) -> list[Stored]:
     kinds = (args.kind,) if args.kind else tuple(map(str, entries.Kind))
     marks = ", ".join("?" * len(kinds))
     rows = parts.journal.connection.execute(
-        f"SELECT epoch, seq, body, hash, sig FROM entry WHERE kind IN ({marks})"
-        " ORDER BY epoch, seq",
+        f"SELECT epoch, seq, body, hash, sig FROM entry WHERE kind IN ({marks}) ORDER BY id",
         kinds,
     )
     return [Stored(*row) for row in rows]

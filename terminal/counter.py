@@ -25,12 +25,10 @@ from terminal.journal import Head
 from terminal.opening import Opened
 from terminal.outcomes import Notice, Place, Redeemed, Reversed, Status, TapeRow, View
 from terminal.parts import Parts
-from terminal.redeem import Order
+from terminal.redeem import Order, Successor
 from terminal.reverse import Undo
-from vouchers import sealed
 from vouchers.presented import next_code_here
 from vouchers.reasons import Refusal
-from vouchers.sealed import SealKey
 from vouchers.times import HOUR_MS
 
 T = TypeVar("T")
@@ -55,7 +53,7 @@ class Lamps:
 @dataclass(frozen=True, slots=True)
 class _Held:
     opened: Opened
-    successor: Future[SealKey] | None
+    successor: Future[Successor] | None
 
 
 class ShopCounter:
@@ -168,7 +166,8 @@ class ShopCounter:
         """The first result of a request; its new code only to whoever presents the voucher."""
         if self._parts.journal.find_request(request) is None:
             return None
-        opened = opening.open_credential(self._parts, credential, last4, clerk=clerk)
+        now = self._parts.clock.estimate().now
+        opened = opening.open_credential(self._parts, credential, last4, now=now, clerk=clerk)
         return self._repeated(request, _Held(opened, None) if isinstance(opened, Opened) else None)
 
     def reverse(
@@ -269,7 +268,8 @@ class ShopCounter:
         successor = None
         here = next_code_here(opened.credential, opened.evidence)
         if view.max_now > 0 and view.left > 1 and here:
-            successor = self._stretcher.submit(self._stretch, opened)
+            vault = self._parts.identity.vault
+            successor = self._stretcher.submit(redeeming.make_successor, opened, vault)
         return view, _Held(opened, successor)
 
     def _confirmed(self, held: _Held, order: Order) -> Redeemed | Refusal:
@@ -278,13 +278,11 @@ class ShopCounter:
         whole = replace(order, slip=order.slip and self._has_printer, claim=claim)
         return self._settled(lambda: self._redeem(held, whole), order.request, held)
 
-    def _stretch(self, opened: Opened) -> SealKey:
-        code = redeeming.next_code(opened.record, opened.record.generation)
-        return sealed.stretch(code, opened.last4, self._parts.identity.vault)
-
     def _redeem(self, held: _Held, order: Order) -> Redeemed | Refusal:
-        def successor() -> SealKey:
-            return self._stretch(held.opened) if held.successor is None else held.successor.result()
+        def successor() -> Successor:
+            if held.successor is not None:
+                return held.successor.result()
+            return redeeming.make_successor(held.opened, self._parts.identity.vault)
 
         return redeeming.redeem(self._parts, held.opened, order, successor)
 

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from terminal import slip_jobs
+from terminal.journal_schema import REVERSAL_OF
 from terminal.outcomes import Delivery, Notice, TapeRow
 from terminal.parts import Parts
-from vouchers import entries, ids
+from vouchers import entries, fields, ids
 from vouchers.booking import FLAG_RELATED, Verdict
 from vouchers.entries import Entry, Kind
 from vouchers.times import MINUTE_MS
@@ -24,12 +25,11 @@ NOTICES_MAX: Final = 50
 def rows(parts: Parts, limit: int) -> Sequence[TapeRow]:
     """The last redemptions and reversals, newest first."""
     found = parts.journal.connection.execute(
-        "SELECT e.body, r.reversed_by FROM entry e"
-        " LEFT JOIN redemption r ON r.epoch = e.epoch AND r.seq = e.seq"
-        " WHERE e.kind IN ('redeemed', 'reversed') ORDER BY e.epoch DESC, e.seq DESC LIMIT ?",
+        f"SELECT e.body, r.epoch, r.seq FROM entry e LEFT JOIN entry r ON r.id = {REVERSAL_OF}"
+        " WHERE e.kind IN ('redeemed', 'reversed') ORDER BY e.id DESC LIMIT ?",
         (limit,),
     ).fetchall()
-    return [_row(parts, entries.read_entry(str(body)), by) for body, by in found]
+    return [_row(parts, entries.read_entry(str(body)), undone) for body, *undone in found]
 
 
 def notices(parts: Parts) -> tuple[Notice, ...]:
@@ -57,8 +57,10 @@ def note(parts: Parts, kind: str, serial: str | None, detail: dict[str, object])
         )
 
 
-def _row(parts: Parts, entry: Entry, reversed_by: Any) -> TapeRow:
+def _row(parts: Parts, entry: Entry, undone: list[Any]) -> TapeRow:
+    """A row of the history; `undone` says by which epoch and sequence number, if at all."""
     serial = ids.serial(entry.posid, entry.epoch, entry.seq)
+    reversed_by = None if undone[0] is None else ids.serial(entry.posid, *undone)
     verdict = _verdict_on(parts, serial)
     job = slip_jobs.latest(parts.journal.connection, serial)
     return TapeRow(
@@ -66,8 +68,8 @@ def _row(parts: Parts, entry: Entry, reversed_by: Any) -> TapeRow:
         kind=str(entry.kind),
         at=entry.at,
         product_name=_product_name(parts, entry),
-        shares=entries.whole(entry.data, "shares"),
-        left=entries.whole(entry.data, "left"),
+        shares=fields.whole(entry.data, "shares"),
+        left=fields.whole(entry.data, "left"),
         clerk=entry.clerk,
         reversed_by=reversed_by,
         reversible=_reversible(parts, entry, reversed_by),
@@ -87,10 +89,10 @@ def _verdict_on(parts: Parts, serial: str) -> str | None:
 def _product_name(parts: Parts, entry: Entry) -> str:
     source = entry
     if entry.kind is Kind.REVERSED:
-        named = ids.parse_serial(entries.word(entry.data, "reverses"))
+        named = ids.parse_serial(fields.word(entry.data, "reverses"))
         assert named is not None
         source = entries.read_entry(parts.journal.entry(named.epoch, named.seq).body)
-    product = entries.whole(source.data, "product")
+    product = fields.whole(source.data, "product")
     known = parts.known_product(product)
     return f"#{product}" if known is None else known.name
 

@@ -7,16 +7,19 @@ raises leaves the journal broken until it is opened again; nothing is deleted wh
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Final
 
 import apsw
 
 from terminal import database, journal_schema
 from terminal.errors import OutcomeUnknown, OutOfService
 from terminal.identity import Signer
+from terminal.journal_schema import ENTRY, ENTRY_WITH_EFFECT, SEQ_MAX, Effect, entry_id
 from vouchers import entries, ids
 from vouchers.entries import Entry, Kind, Totals
 
@@ -55,10 +58,13 @@ class Stamp:
     shift: str | None = None
 
 
-_LOG_PAGES = 256
-"""A quarter of the warmed write-ahead log: some twenty redemptions."""
+_LOG_PAGES: Final = 256
+"""A quarter of the warmed write-ahead log: some thirty redemptions."""
 
-Data = Callable[[str], dict[str, object]]
+_LAST_OF_EPOCH: Final = (
+    f"(SELECT max(id) FROM entry WHERE id BETWEEN e.epoch << 32 AND (e.epoch << 32) + {SEQ_MAX})"
+)
+"""The last entry of an epoch `e`."""
 
 
 class Journal:
@@ -71,6 +77,7 @@ class Journal:
         self._merchant, self._posid, self._signer = merchant, posid, signer
         self._tail: tuple[Head, Totals] | None = None
         self._facts: dict[str, str] | None = None
+        self._marks: dict[str, tuple[int, int]] | None = None
         self._connection = self._open()
         self.broken = False
 
@@ -83,9 +90,7 @@ class Journal:
             self._create(connection)
         elif version != journal_schema.VERSION:
             connection.close()
-            raise OutOfService(
-                f"{self._path.name} was written by another version of hexiao: install that version"
-            )
+            raise OutOfService(journal_schema.of_another_version(self._path.name, version))
         return connection
 
     def _create(self, connection: apsw.Connection) -> None:
@@ -108,7 +113,7 @@ class Journal:
 
         Raises OutOfService while that cannot be made durable.
         """
-        self._tail = self._facts = None
+        self._forget()
         with suppress(apsw.Error):  # the old handle failed already; what counts is what is read
             self._connection.close()
         self._connection = self._open()
@@ -144,44 +149,44 @@ class Journal:
         """For the modules that keep their own tables in this file."""
         return self._connection
 
-    @contextmanager
-    def transaction(self) -> Iterator[apsw.Connection]:
-        """All or nothing, durable on return.
+    def transaction(self) -> AbstractContextManager[apsw.Connection]:
+        """All or nothing, durable on leaving it.
 
         Raises OutOfService when nothing was done, OutcomeUnknown when COMMIT raised.
         """
+        return _Transaction(self)
+
+    def begin(self) -> apsw.Connection:
+        """For `transaction`: nothing is written yet."""
         if self.broken:
             raise OutOfService("the journal failed and has not been opened again")
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except apsw.Error as error:
             raise OutOfService(f"the journal cannot be written: {error}") from error
-        try:
-            yield self._connection
-        except apsw.ConstraintError:
-            self._rollback()
-            raise
-        except apsw.Error as error:
-            self._rollback()
-            raise OutOfService(
-                f"the journal cannot be written: {error}. Nothing was done"
-            ) from error
-        except BaseException:
-            self._rollback()
-            raise
+        return self._connection
+
+    def commit(self) -> None:
+        """For `transaction`: on return, what was written is durable."""
         try:
             self._connection.execute("COMMIT")
         except apsw.Error as error:
-            self.broken, self._tail, self._facts = True, None, None
+            self.broken = True
+            self._forget()
             raise OutcomeUnknown(f"the journal's commit failed: {error}") from error
 
-    def _rollback(self) -> None:
-        self._tail = self._facts = None
+    def roll_back(self) -> None:
+        """For `transaction`: as if nothing had been written."""
+        self._forget()
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except apsw.Error:
             self.broken = True
+
+    def _forget(self) -> None:
+        """What is kept in memory is read again: only what was committed counts."""
+        self._tail = self._facts = self._marks = None
 
     def open_epoch(
         self, *, epoch: int, previous_head: str | None, totals: Totals | None = None
@@ -225,10 +230,9 @@ class Journal:
         if epoch is None and self._tail is not None:
             return self._tail[0]
         row = self._connection.execute(
-            "SELECT e.epoch, coalesce(n.seq, 0), coalesce(n.hash, e.first_prev) FROM epoch e"
-            " LEFT JOIN entry n ON n.epoch = e.epoch"
-            " WHERE e.epoch = coalesce(?, (SELECT max(epoch) FROM epoch))"
-            " ORDER BY n.seq DESC LIMIT 1",
+            f"SELECT e.epoch, coalesce(n.seq, 0), coalesce(n.hash, e.first_prev) FROM epoch e"
+            f" LEFT JOIN entry n ON n.id = {_LAST_OF_EPOCH}"
+            " WHERE e.epoch = coalesce(?, (SELECT max(epoch) FROM epoch))",
             (epoch,),
         ).fetchone()
         if row is None:
@@ -250,18 +254,27 @@ class Journal:
         assert row is not None
         return Totals(**json.loads(row[0]))
 
+    def next_serial(self) -> str:
+        """The serial of the entry that is appended next; inside its transaction only (AX-01)."""
+        assert self._connection.in_transaction
+        head = self.head()
+        return ids.serial(self._posid, head.epoch, head.seq + 1)
+
     def append(
-        self, connection: apsw.Connection, kind: Kind, data: Data | dict[str, object], stamp: Stamp
+        self,
+        connection: apsw.Connection,
+        kind: Kind,
+        data: dict[str, object],
+        stamp: Stamp,
+        effect: Effect | None = None,
     ) -> tuple[Stored, Entry]:
-        """Append one entry inside an open transaction; `data` may need the serial (AX-01)."""
+        """Append one entry, and what it brings about, inside an open transaction."""
         head, totals = self._tail or (self.head(), self.totals())
-        seq = head.seq + 1
-        values = data(ids.serial(self._posid, head.epoch, seq)) if callable(data) else data
         entry = Entry(
             merchant=self._merchant,
             posid=self._posid,
             epoch=head.epoch,
-            seq=seq,
+            seq=head.seq + 1,
             prev=head.hash,
             at=stamp.at,
             boot=stamp.boot,
@@ -271,29 +284,24 @@ class Journal:
             auth=stamp.auth,
             shift=stamp.shift,
             kind=kind,
-            data=values,
-            totals=totals.after(kind, values),
+            data=data,
+            totals=totals.after(kind, data),
         )
         body = entries.compose(entry)
-        stored = Stored(
-            head.epoch,
-            seq,
-            body,
-            entries.entry_hash(body),
-            entries.sign_entry(body, self._signer.private),
-        )
-        connection.execute(
-            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
-            (stored.epoch, stored.seq, str(kind), stored.body, stored.hash, stored.sig),
-        )
-        self._tail = Head(stored.epoch, stored.seq, stored.hash), entry.totals
-        return stored, entry
+        digest = entries.entry_hash(body)
+        sig = entries.sign_hash(digest, self._signer.private)
+        row = (entry_id(entry.epoch, entry.seq), kind.value, body, digest, sig)
+        if effect is None:
+            connection.execute(ENTRY, row)
+        else:
+            connection.execute(ENTRY_WITH_EFFECT, (*row, *effect))
+        self._tail = Head(entry.epoch, entry.seq, digest), entry.totals
+        return Stored(entry.epoch, entry.seq, body, digest, sig), entry
 
     def entry(self, epoch: int, seq: int) -> Stored:
         """One entry; it must exist."""
         row = self._connection.execute(
-            "SELECT epoch, seq, body, hash, sig FROM entry WHERE epoch = ? AND seq = ?",
-            (epoch, seq),
+            "SELECT epoch, seq, body, hash, sig FROM entry WHERE id = ?", (entry_id(epoch, seq),)
         ).fetchone()
         assert row is not None, f"no entry {epoch}/{seq}"
         return Stored(*row)
@@ -301,28 +309,29 @@ class Journal:
     def entries(self, epoch: int, after: int, limit: int) -> Sequence[Stored]:
         """Up to `limit` entries of an epoch after a sequence number, in order."""
         rows = self._connection.execute(
-            "SELECT epoch, seq, body, hash, sig FROM entry WHERE epoch = ? AND seq > ?"
-            " ORDER BY seq LIMIT ?",
-            (epoch, after, limit),
+            "SELECT epoch, seq, body, hash, sig FROM entry WHERE id > ? AND id <= ?"
+            " ORDER BY id LIMIT ?",
+            (entry_id(epoch, after), entry_id(epoch, SEQ_MAX), limit),
         )
         return [Stored(*row) for row in rows]
 
     def find_request(self, request: str) -> Stored | None:
         """The entry that a request id led to, if any."""
         row = self._connection.execute(
-            "SELECT epoch, seq FROM request WHERE request = ?", (request,)
+            "SELECT epoch, seq, body, hash, sig FROM entry WHERE request = ?", (request,)
         ).fetchone()
-        return None if row is None else self.entry(row[0], row[1])
+        return None if row is None else Stored(*row)
 
     def watermark(self, name: str) -> tuple[int, int]:
         """How far a follower is: (epoch, seq), (0, 0) before it began."""
-        row = self._connection.execute(
-            "SELECT epoch, seq FROM watermark WHERE name = ?", (name,)
-        ).fetchone()
-        return (0, 0) if row is None else (row[0], row[1])
+        if self._marks is None:
+            rows = self._connection.execute("SELECT name, epoch, seq FROM watermark")
+            self._marks = {str(row[0]): (row[1], row[2]) for row in rows}
+        return self._marks.get(name, (0, 0))
 
     def advance(self, connection: apsw.Connection, name: str, epoch: int, seq: int) -> None:
         """Move a follower's watermark forward, inside an open transaction."""
+        self._marks = None
         connection.execute(
             "INSERT INTO watermark VALUES (?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq",
@@ -334,8 +343,7 @@ class Journal:
         each epoch's run from 1 without a gap.
         """
         rows = self._connection.execute(
-            "SELECT epoch, (SELECT max(seq) FROM entry WHERE entry.epoch = e.epoch)"
-            " FROM epoch e WHERE epoch >= ?",
+            f"SELECT e.epoch, {_LAST_OF_EPOCH} & {SEQ_MAX} FROM epoch e WHERE e.epoch >= ?",
             (epoch,),
         )
         return sum(max(0, (last or 0) - (seq if at == epoch else 0)) for at, last in rows)
@@ -354,3 +362,27 @@ class Journal:
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             (key, value),
         )
+
+
+class _Transaction:
+    """What `Journal.transaction` answers; a class, because a redemption waits for each call."""
+
+    __slots__ = ("_journal",)
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> apsw.Connection:
+        return self._journal.begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._journal.commit()
+            return
+        self._journal.roll_back()
+        if isinstance(error, apsw.Error) and not isinstance(error, apsw.ConstraintError):
+            raise OutOfService(
+                f"the journal cannot be written: {error}. Nothing was done"
+            ) from error

@@ -47,8 +47,13 @@ def check_credential(parts: Parts, credential: str) -> Refusal | None:
     return found if isinstance(found, Refusal) else None
 
 
-def open_credential(parts: Parts, credential: str, last4: str, *, clerk: str) -> Opened | Refusal:
-    """Open a voucher (EV-041). Charges and journals a miss; raises TerminalError on an outage."""
+def open_credential(
+    parts: Parts, credential: str, last4: str, *, now: int, clerk: str
+) -> Opened | Refusal:
+    """Open a voucher (EV-041). Charges and journals a miss; raises TerminalError on an outage.
+
+    `now` in milliseconds UTC.
+    """
     presented = _presented(parts, credential)
     if isinstance(presented, Refusal):
         return presented
@@ -56,7 +61,6 @@ def open_credential(parts: Parts, credential: str, last4: str, *, clerk: str) ->
     digits = read_last4(last4)
     if isinstance(digits, Refusal):
         return digits
-    now = parts.clock.estimate().now
     locked = _locked(parts, code, "code", now)
     if locked is not None:
         return locked
@@ -66,7 +70,7 @@ def open_credential(parts: Parts, credential: str, last4: str, *, clerk: str) ->
     return opened if opened is not None else _miss(parts, code, credential, clerk)
 
 
-def open_card(parts: Parts, number: str, *, clerk: str) -> list[Opened] | Refusal:
+def open_card(parts: Parts, number: str, *, now: int, clerk: str) -> list[Opened] | Refusal:
     """Open every voucher of the person whose ID card was read (EV-032), at least one.
 
     A card that opens nothing is a miss like any other. It is charged by the key of the person's
@@ -74,7 +78,7 @@ def open_card(parts: Parts, number: str, *, clerk: str) -> list[Opened] | Refusa
     """
     person = sealed.stretch_id_card(number, parts.identity.vault)
     charged = person.row_key.hex()
-    locked = _locked(parts, charged, "card", parts.clock.estimate().now)
+    locked = _locked(parts, charged, "card", now)
     if locked is not None:
         return locked
     found = _find_card(parts, person)
@@ -138,7 +142,7 @@ def _row(parts: Parts, key: SealKey) -> bytes | None:
     The last code that a record makes is the turn: central's row of it makes further codes.
     """
     row = parts.journal.connection.execute(
-        "SELECT record FROM own_row WHERE k = ?", (key.row_key,)
+        "SELECT record FROM entry WHERE row_key = ? ORDER BY id DESC LIMIT 1", (key.row_key,)
     ).fetchone()
     if row is None:
         return parts.replica.sealed(key.row_key)

@@ -24,7 +24,7 @@ from terminal.tally import Tally
 from terminal.witness import Witness
 from vouchers import times
 from vouchers.policy import Policy, offline_limits
-from vouchers.rules import Moment, Posture
+from vouchers.rules import Moment, OfflineLimits, Posture
 from vouchers.sealed import Record
 from vouchers.standing import OwnUse, Standing
 
@@ -88,6 +88,7 @@ class Parts:
     min_free_mb: int = 0
     online: Online | None = None
     tally: Tally = field(default_factory=Tally)
+    _limits: tuple[Policy, OfflineLimits] | None = None
 
     def moment(self, estimate: Estimate) -> Moment:
         """When and where, for the rules."""
@@ -131,7 +132,7 @@ class Parts:
         """This terminal's entries on a voucher that central's state does not include."""
         connection = self.journal.connection
         rows: list[Any] = connection.execute(
-            "SELECT epoch, seq, generation, shares, after FROM own_use WHERE voucher = ?",
+            "SELECT epoch, seq, generation, shares, after FROM entry WHERE voucher = ?",
             (voucher,),
         ).fetchall()
         rows.sort()  # mostly there is none, and SQLite makes ready to sort all the same
@@ -145,10 +146,10 @@ class Parts:
 
     def posture(self) -> Posture:
         """How far this terminal has gone without central since the last acknowledgement."""
-        alone = self.tally.since(self.journal.connection, self.journal.watermark("acknowledged"))
+        alone = self.tally.since(self.journal, self.journal.watermark("acknowledged"))
         fresh = self.replica.fresh_at()
         return Posture(
-            limits=offline_limits(self.policy),
+            limits=self._offline_limits(),
             redemptions_home=alone.home,
             redemptions_away=alone.away,
             value_fen=alone.value_fen,
@@ -157,6 +158,12 @@ class Parts:
             home_rights=self.policy.offline.tills == "shared_risk",
             override_until=int(self.journal.meta("override_until") or 0),
         )
+
+    def _offline_limits(self) -> OfflineLimits:
+        """The limits of the policy, which changes seldom and is replaced as a whole."""
+        if self._limits is None or self._limits[0] is not self.policy:
+            self._limits = self.policy, offline_limits(self.policy)
+        return self._limits[1]
 
     def ensure_fit(self) -> None:
         """Refuse before a redemption rather than fail inside it. Raises OutOfService."""

@@ -20,8 +20,10 @@ from sync.journal_messages import HeldEpoch, HeldJournal, HeldPage
 from terminal import acknowledged
 from terminal.identity import Identity, Signer
 from terminal.journal import Journal
+from terminal.journal_schema import ENTRY, ENTRY_WITH_EFFECT, Effect, entry_id
 from vouchers import entries, ids
-from vouchers.entries import Entry, EntryError, Redemption, Reversal, Totals
+from vouchers.entries import Entry, Redemption, Reversal, Totals
+from vouchers.fields import EntryError
 
 
 class Source(Protocol):
@@ -107,7 +109,7 @@ class _Read:
     """An entry as it was read and checked; `sig` is empty where a later one covers it."""
 
     entry: Entry
-    moved: Redemption | Reversal | None
+    effect: Effect | None
     body: str
     hash: str
     sig: bytes
@@ -169,7 +171,7 @@ class _Epoch:
         for held in page.entries:
             try:
                 entry = entries.read_entry(held.body)
-                moved = entries.moved(entry)
+                effect = _effect(entry)
             except EntryError:
                 return None
             totals = _start(entry) if totals is None else totals
@@ -177,7 +179,7 @@ class _Epoch:
                 return None
             seq, prev, totals = entry.seq, entries.entry_hash(held.body), entry.totals
             sig = ids.unb64u(held.sig) if held.sig else b""
-            read.append(_Read(entry, moved, held.body, prev, sig))
+            read.append(_Read(entry, effect, held.body, prev, sig))
         if not entries.signature_holds(prev, read[-1].sig, self._key):
             return None
         if not known:
@@ -199,14 +201,15 @@ class _Epoch:
         entry, sig = one.entry, one.sig
         if not sig and self._signer is not None:
             sig = entries.sign_entry(one.body, self._signer.private)
-        connection.execute(
-            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
-            (entry.epoch, entry.seq, str(entry.kind), one.body, one.hash, sig),
-        )
-        if isinstance(one.moved, Redemption):
-            _store_redemption(connection, entry, one.moved)
-        elif one.moved is not None:
-            _store_reversal(connection, entry, one.moved)
+        row = (entry_id(entry.epoch, entry.seq), entry.kind.value, one.body, one.hash, sig)
+        effect = one.effect
+        if effect is None:
+            connection.execute(ENTRY, row)
+            return
+        # Asked again after a backup had been put back, a request has an entry in either epoch.
+        if effect.request is not None and self._journal.find_request(effect.request) is not None:
+            effect = effect._replace(request=None)
+        connection.execute(ENTRY_WITH_EFFECT, (*row, *effect))
 
     def _hash_at(self, seq: int) -> str:
         if seq == 0:
@@ -250,39 +253,30 @@ def _start(entry: Entry) -> Totals:
     return Totals(*(after - grown for after, grown in pairs))
 
 
-def _store_redemption(connection: apsw.Connection, entry: Entry, used: Redemption) -> None:
-    connection.execute(
-        "INSERT INTO redemption VALUES (?, ?, ?, ?, ?, ?, NULL)",
-        (used.serial, entry.epoch, entry.seq, used.voucher, used.shares, entry.at),
+def _effect(entry: Entry) -> Effect | None:
+    """What an entry brought about; the successor's row is not in it. Raises EntryError.
+
+    What the voucher had before is central's to know; here it counts from this entry on.
+    """
+    moved = entries.moved(entry)
+    if moved is None:
+        return None
+    shares = moved.shares if isinstance(moved, Redemption) else -moved.shares
+    used = max(shares, 0)
+    return Effect(
+        voucher=moved.voucher,
+        generation=moved.generation,
+        shares=shares,
+        after=moved.generation + int(isinstance(moved, Redemption) and moved.successor),
+        used_after=used,
+        total=used + moved.left,
+        request=moved.request if isinstance(moved, Redemption) else None,
+        reverses=None if isinstance(moved, Redemption) else _reversed_entry(moved),
     )
-    moves_on = used.generation + int(used.successor)
-    # What the voucher had before is central's to know; here it counts from this entry on.
-    _store_use(connection, entry, used.voucher, (used.generation, used.shares, moves_on), used.left)
-    if used.request is not None:
-        connection.execute(
-            "INSERT OR IGNORE INTO request VALUES (?, ?, ?)",
-            (used.request, entry.epoch, entry.seq),
-        )
 
 
-def _store_reversal(connection: apsw.Connection, entry: Entry, undone: Reversal) -> None:
-    connection.execute(
-        "UPDATE redemption SET reversed_by = ? WHERE serial = ?", (undone.serial, undone.reverses)
-    )
-    moved = (undone.generation, -undone.shares, undone.generation)
-    _store_use(connection, entry, undone.voucher, moved, undone.left)
-
-
-def _store_use(
-    connection: apsw.Connection,
-    entry: Entry,
-    voucher: str,
-    moved: tuple[int, int, int],
-    left: int,
-) -> None:
-    generation, shares, after = moved
-    used_after = max(shares, 0)
-    connection.execute(
-        "INSERT INTO own_use VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (voucher, entry.epoch, entry.seq, generation, shares, after, used_after, used_after + left),
-    )
+def _reversed_entry(undone: Reversal) -> int:
+    named = ids.parse_serial(undone.reverses)
+    if named is None:
+        raise EntryError("what it reverses is not a serial")
+    return entry_id(named.epoch, named.seq)

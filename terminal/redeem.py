@@ -10,19 +10,19 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import apsw
-
 from terminal import slip_jobs
+from terminal.clock import Estimate
 from terminal.journal import Stored
+from terminal.journal_schema import Effect
 from terminal.opening import Opened, new_id, open_card, open_credential, standing_of
 from terminal.outcomes import Place, Redeemed, View
 from terminal.parts import Claimed, Parts
 from vouchers import codes, entries, rules, sealed
-from vouchers.entries import Entry, Kind, Redemption
+from vouchers.entries import Kind, Redemption
 from vouchers.presented import presented
 from vouchers.reasons import Refusal, known_reason
 from vouchers.rules import Accepted, Case
-from vouchers.sealed import Record, SealKey
+from vouchers.sealed import Record, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,15 @@ class _Done:
     head: str
     redemption: Redemption
     code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """The code of the next generation and the sealed row that it opens (EV-049)."""
+
+    code: str
+    row_key: bytes
+    record: bytes
 
 
 CLAIM_MARGIN_MS = 10_000
@@ -58,13 +67,14 @@ def look_up(
     parts: Parts, credential: str, last4: str, *, clerk: str
 ) -> tuple[Opened, View] | Refusal:
     """Open a voucher and say what it is; changes no voucher. A refused view is journalled."""
+    estimate = parts.clock.estimate()
     with parts.replica.reading():
-        opened = open_credential(parts, credential, last4, clerk=clerk)
+        opened = open_credential(parts, credential, last4, now=estimate.now, clerk=clerk)
         if isinstance(opened, Refusal):
             return opened
-        view = view_of(parts, opened)
+        view = _view_of(parts, opened, estimate)
     if view.refusal is not None:
-        _journal_refusal(parts, opened, view.refusal, clerk)
+        _journal_refusal(parts, opened, view.refusal, parts.clock.estimate(), clerk)
     return opened, view
 
 
@@ -76,14 +86,15 @@ def look_up_card(
     What can be redeemed here and now comes first, the soonest to expire before the others; then
     what cannot, the newest first. When nothing can, the first one's reason is journalled.
     """
+    estimate = parts.clock.estimate()
     with parts.replica.reading():
-        opened = open_card(parts, number, clerk=clerk)
+        opened = open_card(parts, number, now=estimate.now, clerk=clerk)
         if isinstance(opened, Refusal):
             return opened
-        found = sorted(((one, view_of(parts, one)) for one in opened), key=_offered)
+        found = sorted(((one, _view_of(parts, one, estimate)) for one in opened), key=_offered)
     first, view = found[0]
     if view.refusal is not None:
-        _journal_refusal(parts, first, view.refusal, clerk)
+        _journal_refusal(parts, first, view.refusal, parts.clock.estimate(), clerk)
     return found[:CARD_CHOICES_MAX]
 
 
@@ -92,13 +103,13 @@ def _offered(found: tuple[Opened, View]) -> tuple[bool, int]:
     return view.refusal is not None, view.valid_until if view.refusal is None else -view.valid_until
 
 
-def view_of(parts: Parts, opened: Opened) -> View:
+def _view_of(parts: Parts, opened: Opened, estimate: Estimate) -> View:
     """What a voucher is, by this terminal's view, and why not if not."""
     # While central is in reach it is asked before a redemption, so the limits of being alone do
     # not show yet; without its answer they hold all the same.
     reachable = parts.online is not None and parts.online.reachable()
-    case = replace(case_of(parts, opened, count=None), claimed=reachable)
-    refusal = rules.refusal(case)
+    case = case_of(parts, opened, estimate, count=None, claimed=reachable)
+    refusal, most = rules.judge(case)
     return View(
         handle=opened.handle,
         voucher=opened.record.voucher,
@@ -106,7 +117,7 @@ def view_of(parts: Parts, opened: Opened) -> View:
         product_name=opened.product.name,
         shares=opened.record.shares,
         left=_left_for(case),
-        max_now=rules.redeemable_now(case),
+        max_now=most,
         generation=case.record.generation,
         valid_from=case.standing.valid_from,
         valid_until=case.standing.valid_until,
@@ -117,19 +128,25 @@ def view_of(parts: Parts, opened: Opened) -> View:
 
 
 def case_of(
-    parts: Parts, opened: Opened, *, count: int | None, claim: Claimed | None = None
+    parts: Parts,
+    opened: Opened,
+    estimate: Estimate,
+    *,
+    count: int | None,
+    claim: Claimed | None = None,
+    claimed: bool = False,
 ) -> Case:
-    """The question for the rules."""
+    """The question for the rules; `claimed` takes a claim for granted that is not asked for yet."""
     granted = claim is not None and claim.granted and _in_time(parts, claim)
     standing = standing_of(parts, opened)
     return Case(
         record=presented(opened.record, standing, opened.credential),
         standing=standing,
         product=opened.product.rule,
-        moment=parts.moment(parts.clock.estimate()),
+        moment=parts.moment(estimate),
         evidence=opened.evidence,
         count=count,
-        claimed=granted,
+        claimed=granted or claimed,
         claim_refusal=None if claim is None else known_reason(claim.reason),
         posture=parts.posture(),
         credential=opened.credential,
@@ -144,24 +161,39 @@ def ask_claim(parts: Parts, opened: Opened, shares: int) -> Claimed | None:
 
 
 def redeem(
-    parts: Parts, opened: Opened, order: Order, successor: Callable[[], SealKey]
+    parts: Parts, opened: Opened, order: Order, successor: Callable[[], Successor]
 ) -> Redeemed | Refusal:
     """Redeem (EV-047). Raises OutOfService when nothing was done, OutcomeUnknown otherwise.
 
-    `successor` gives the key of the next code's row; it was stretched while the clerk decided.
+    `successor` gives the next code and its row; they were made while the clerk decided.
     """
     before = parts.journal.find_request(order.request)
     if before is not None:
         return first_result(parts, before, opened)
+    estimate = parts.clock.estimate()
     with parts.replica.reading():
-        case = case_of(parts, opened, count=order.shares, claim=order.claim)
+        case = case_of(parts, opened, estimate, count=order.shares, claim=order.claim)
         decision = _decide(case, order.claim)
         if isinstance(decision, Refusal):
-            _journal_refusal(parts, opened, decision, order.clerk)
+            _journal_refusal(parts, opened, decision, estimate, order.clerk)
             return _named(parts, decision)
         parts.ensure_fit()
-        done = _commit(parts, opened, order, case, decision, successor)
-    return _redeemed(parts, done, opened.product.name)
+        version = parts.replica.version()
+    stamp = parts.stamp(estimate, order.clerk)
+    made = successor() if decision.successor else None
+    code = None if made is None else made.code
+    effect = _effect(opened, order, case, decision, made)
+    with parts.journal.transaction() as connection:
+        redemption = _redemption(parts, opened, order, case, decision, version)
+        data = entries.redemption_data(redemption)
+        stored, entry = parts.journal.append(connection, Kind.REDEEMED, data, stamp, effect)
+        if order.slip:
+            product, until = opened.product, case.standing.valid_until
+            said = slip_jobs.Context(stored.hash, product.name, product.slip_text, until)
+            facts = slip_jobs.facts_in(parts, entry, redemption, said)
+            slip_jobs.queue(connection, stored, facts, code, estimate.now)
+    parts.clock.journalled(estimate.now)
+    return _redeemed(parts, _Done(entry.at, stored.hash, redemption, code), opened.product.name)
 
 
 def first_result(parts: Parts, stored: Stored, opened: Opened | None) -> Redeemed:
@@ -178,6 +210,15 @@ def first_result(parts: Parts, stored: Stored, opened: Opened | None) -> Redeeme
     return replace(_redeemed(parts, done, name), repeated=True)
 
 
+def make_successor(opened: Opened, vault: Vault) -> Successor:
+    """The next code and its row; takes the vault's time, so it is made while the clerk decides."""
+    code = next_code(opened.record, opened.record.generation)
+    key = sealed.stretch(code, opened.last4, vault)
+    after = replace(opened.record, generation=opened.record.generation + 1)
+    nonce = secrets.token_bytes(sealed.NONCE_BYTES)
+    return Successor(code, key.row_key, sealed.seal(after, key, nonce))
+
+
 def next_code(record: Record, generation: int) -> str:
     """The successor of a generation's code, as long as the presented one (EV-049)."""
     return codes.derive(record.secret, generation + 1)
@@ -192,124 +233,47 @@ def _decide(case: Case, claim: Claimed | None) -> Accepted | Refusal:
     return decision if refused is None else Refusal(refused)
 
 
-def _commit(
-    parts: Parts,
-    opened: Opened,
-    order: Order,
-    case: Case,
-    decision: Accepted,
-    successor: Callable[[], SealKey],
-) -> _Done:
-    estimate = parts.clock.estimate()
-    code = next_code(opened.record, opened.record.generation) if decision.successor else None
-    row = _successor_row(opened.record, decision, successor) if decision.successor else None
-    mode = "online" if case.claimed else "lone"
-
-    def data(serial: str) -> dict[str, object]:
-        return {
-            "serial": serial,
-            "request": order.request,
-            "claim": None if order.claim is None else order.claim.claim,
-            "voucher": opened.record.voucher,
-            "generation": case.record.generation,
-            "shares": decision.shares,
-            "left": decision.left,
-            "successor": decision.successor,
-            "credential": opened.credential,
-            "evidence": opened.evidence,
-            "mode": mode,
-            "product": opened.record.product,
-            "amount_fen": decision.amount_fen,
-            "replica_version": parts.replica.version(),
-        }
-
-    stamp = parts.stamp(estimate, order.clerk)
-    with parts.journal.transaction() as connection:
-        stored, entry = parts.journal.append(connection, Kind.REDEEMED, data, stamp)
-        redemption = entries.read_redemption(entry)
-        _write_effects(connection, opened, decision, entry, redemption)
-        _write_overlay(connection, case, stored, redemption, row)
-        connection.execute(
-            "INSERT INTO request VALUES (?, ?, ?)", (order.request, stored.epoch, stored.seq)
-        )
-        if order.slip:
-            facts = slip_jobs.facts_of(
-                parts, entry, stored.hash, valid_until=case.standing.valid_until
-            )
-            slip_jobs.queue(connection, facts, code, estimate.now)
-    parts.clock.journalled(estimate.now)
-    return _Done(entry.at, stored.hash, redemption, code)
-
-
-def _write_effects(
-    connection: apsw.Connection,
-    opened: Opened,
-    decision: Accepted,
-    entry: Entry,
-    redemption: Redemption,
-) -> None:
-    connection.execute(
-        "INSERT INTO redemption VALUES (?, ?, ?, ?, ?, ?, NULL)",
-        (
-            redemption.serial,
-            entry.epoch,
-            entry.seq,
-            redemption.voucher,
-            redemption.shares,
-            entry.at,
-        ),
-    )
-    used_after = opened.record.shares - decision.left
-    connection.execute(
-        "INSERT INTO own_use VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            redemption.voucher,
-            entry.epoch,
-            entry.seq,
-            redemption.generation,
-            redemption.shares,
-            decision.generation_after,
-            used_after,
-            opened.record.shares,
-        ),
-    )
-
-
-def _write_overlay(
-    connection: apsw.Connection,
-    case: Case,
-    stored: Stored,
-    redemption: Redemption,
-    row: tuple[bytes, bytes] | None,
-) -> None:
-    if row is not None:
-        connection.execute(
-            "INSERT INTO own_row VALUES (?, ?, ?)"
-            " ON CONFLICT (k) DO UPDATE SET record = excluded.record",
-            (*row, redemption.voucher),
-        )
-    if not case.claimed:
-        connection.execute(
-            "INSERT INTO lone_use VALUES (?, ?, ?, ?)",
-            (stored.epoch, stored.seq, int(rules.is_home(case)), redemption.amount_fen),
-        )
-
-
-def _successor_row(
-    record: Record, decision: Accepted, successor: Callable[[], SealKey]
-) -> tuple[bytes, bytes]:
-    key = successor()
-    after = Record(
+def _redemption(
+    parts: Parts, opened: Opened, order: Order, case: Case, decision: Accepted, version: str | None
+) -> Redemption:
+    """What the entry will say; inside its transaction, where it gets its serial (AX-01)."""
+    record = opened.record
+    return Redemption(
+        serial=parts.journal.next_serial(),
+        request=order.request,
+        claim=None if order.claim is None else order.claim.claim,
         voucher=record.voucher,
-        secret=record.secret,
-        generation=decision.generation_after,
-        horizon=record.horizon,
-        shares=record.shares,
+        generation=case.record.generation,
+        shares=decision.shares,
+        left=decision.left,
+        successor=decision.successor,
+        credential=opened.credential,
+        evidence=opened.evidence,
+        mode="online" if case.claimed else "lone",
         product=record.product,
-        home=record.home,
-        paid_fen=record.paid_fen,
+        amount_fen=decision.amount_fen,
+        replica_version=version,
     )
-    return key.row_key, sealed.seal(after, key, secrets.token_bytes(sealed.NONCE_BYTES))
+
+
+def _effect(
+    opened: Opened, order: Order, case: Case, decision: Accepted, made: Successor | None
+) -> Effect:
+    """What the entry brings about."""
+    record, lone = opened.record, not case.claimed
+    return Effect(
+        voucher=record.voucher,
+        generation=case.record.generation,
+        shares=decision.shares,
+        after=decision.generation_after,
+        used_after=record.shares - decision.left,
+        total=record.shares,
+        request=order.request,
+        home=rules.is_home(case) if lone else None,
+        amount_fen=decision.amount_fen if lone else None,
+        row_key=None if made is None else made.row_key,
+        record=None if made is None else made.record,
+    )
 
 
 def _redeemed(parts: Parts, done: _Done, name: str) -> Redeemed:
@@ -353,8 +317,9 @@ def _named(parts: Parts, refusal: Refusal) -> Refusal:
     return Refusal(refusal.reason, {**refusal.detail, "outlets": names})
 
 
-def _journal_refusal(parts: Parts, opened: Opened, refusal: Refusal, clerk: str) -> None:
-    estimate = parts.clock.estimate()
+def _journal_refusal(
+    parts: Parts, opened: Opened, refusal: Refusal, estimate: Estimate, clerk: str
+) -> None:
     data: dict[str, object] = {
         "reason": str(refusal.reason),
         "credential": opened.credential,

@@ -7,11 +7,13 @@ voucher's current code.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import apsw
 
 from terminal import slip_jobs
 from terminal.journal import Stored
+from terminal.journal_schema import REVERSAL_OF, Effect, entry_id
 from terminal.outcomes import Reversed
 from terminal.parts import Parts
 from vouchers import entries, ids, rules
@@ -36,18 +38,20 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class _Original:
-    stored: Stored
+    """A redemption, the shares its voucher was bought with, and the reversal that undid it."""
+
     entry: Entry
     redemption: Redemption
-    reversed_by: str | None
+    total: int
+    undone: Stored | None
 
 
 def reverse(parts: Parts, undo: Undo) -> Reversed | Refusal:
     """Undo a redemption. Raises OutOfService when nothing was done, OutcomeUnknown otherwise."""
     assert undo.reason_code in REVERSAL_REASONS
     original = _find(parts, undo.serial)
-    if original is not None and original.reversed_by is not None:
-        return _first_result(parts, original.reversed_by)
+    if original is not None and original.undone is not None:
+        return _first_result(original.undone)
     refusal = rules.decide_reversal(_case(parts, undo, original))
     if refusal is not None:
         return refusal
@@ -57,22 +61,29 @@ def reverse(parts: Parts, undo: Undo) -> Reversed | Refusal:
 
 
 def _find(parts: Parts, serial: str) -> _Original | None:
-    row = parts.journal.connection.execute(
-        "SELECT epoch, seq, reversed_by FROM redemption WHERE serial = ?", (serial,)
-    ).fetchone()
-    if row is None:
+    named = ids.parse_serial(serial)
+    if named is None:
         return None
-    stored = parts.journal.entry(row[0], row[1])
-    entry = entries.read_entry(stored.body)
-    return _Original(stored, entry, entries.read_redemption(entry), row[2])
+    row: Any = parts.journal.connection.execute(
+        "SELECT e.kind, e.total, r.epoch, r.seq FROM entry e"
+        f" LEFT JOIN entry r ON r.id = {REVERSAL_OF} WHERE e.id = ?",
+        (entry_id(named.epoch, named.seq),),
+    ).fetchone()
+    if row is None or row[0] != Kind.REDEEMED:
+        return None
+    entry = entries.read_entry(parts.journal.entry(named.epoch, named.seq).body)
+    if entry.posid != named.posid:
+        return None
+    undone = None if row[2] is None else parts.journal.entry(row[2], row[3])
+    return _Original(entry, entries.read_redemption(entry), row[1], undone)
 
 
 def done(parts: Parts, serial: str) -> Reversed | None:
     """The reversal of a redemption, if it stands in the journal."""
     original = _find(parts, serial)
-    if original is None or original.reversed_by is None:
+    if original is None or original.undone is None:
         return None
-    return _first_result(parts, original.reversed_by)
+    return _first_result(original.undone)
 
 
 def _case(parts: Parts, undo: Undo, original: _Original | None) -> ReversalCase:
@@ -88,10 +99,8 @@ def _case(parts: Parts, undo: Undo, original: _Original | None) -> ReversalCase:
     )
 
 
-def _first_result(parts: Parts, serial: str) -> Reversed:
-    named = ids.parse_serial(serial)
-    assert named is not None
-    entry = entries.read_entry(parts.journal.entry(named.epoch, named.seq).body)
+def _first_result(stored: Stored) -> Reversed:
+    entry = entries.read_entry(stored.body)
     return _reversed(entry, entries.read_reversal(entry), repeated=True)
 
 
@@ -99,46 +108,34 @@ def _commit(parts: Parts, undo: Undo, original: _Original) -> Reversed:
     estimate = parts.clock.estimate()
     redemption = original.redemption
     generation, used = _standing(parts, original)
-    shares_total = _total(parts, original)
     used_after = max(0, used - redemption.shares)
-
-    def data(serial: str) -> dict[str, object]:
-        return {
-            "serial": serial,
-            "reverses": redemption.serial,
-            "voucher": redemption.voucher,
-            "generation": generation,
-            "shares": redemption.shares,
-            "left": max(0, shares_total - used_after),
-            "amount_fen": redemption.amount_fen,
-            "reason_code": undo.reason_code,
-        }
-
+    data: dict[str, object] = {
+        "reverses": redemption.serial,
+        "voucher": redemption.voucher,
+        "generation": generation,
+        "shares": redemption.shares,
+        "left": max(0, original.total - used_after),
+        "amount_fen": redemption.amount_fen,
+        "reason_code": undo.reason_code,
+    }
+    effect = Effect(
+        voucher=redemption.voucher,
+        generation=generation,
+        shares=-redemption.shares,
+        after=generation,
+        used_after=used_after,
+        total=original.total,
+        reverses=entry_id(original.entry.epoch, original.entry.seq),
+    )
     stamp = parts.stamp(estimate, undo.clerk)
     with parts.journal.transaction() as connection:
-        stored, entry = parts.journal.append(connection, Kind.REVERSED, data, stamp)
+        data["serial"] = parts.journal.next_serial()
+        stored, entry = parts.journal.append(connection, Kind.REVERSED, data, stamp, effect)
         reversal = entries.read_reversal(entry)
-        connection.execute(
-            "UPDATE redemption SET reversed_by = ? WHERE serial = ?",
-            (reversal.serial, redemption.serial),
-        )
-        connection.execute(
-            "INSERT INTO own_use VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                redemption.voucher,
-                stored.epoch,
-                stored.seq,
-                generation,
-                -redemption.shares,
-                generation,
-                used_after,
-                shares_total,
-            ),
-        )
         _keep_note(connection, reversal.serial, undo.note)
         if undo.slip:
             facts = slip_jobs.facts_of(parts, entry, stored.hash)
-            slip_jobs.queue(connection, facts, None, estimate.now)
+            slip_jobs.queue(connection, stored, facts, None, estimate.now)
     parts.clock.journalled(estimate.now)
     return _reversed(entry, reversal, repeated=False)
 
@@ -154,16 +151,6 @@ def _standing(parts: Parts, original: _Original) -> tuple[int, int]:
     own = parts.own_uses(redemption.voucher, state.reflects_epoch, state.reflects_seq)
     now = effective(state.standing, own)
     return now.generation, now.used
-
-
-def _total(parts: Parts, original: _Original) -> int:
-    """The shares the voucher was bought with, as known when it was redeemed here."""
-    row = parts.journal.connection.execute(
-        "SELECT total FROM own_use WHERE voucher = ? AND epoch = ? AND seq = ?",
-        (original.redemption.voucher, original.stored.epoch, original.stored.seq),
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _keep_note(connection: apsw.Connection, serial: str, note: str) -> None:

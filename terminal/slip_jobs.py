@@ -7,16 +7,22 @@ successor code is overwritten once the slip is confirmed or abandoned.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import apsw
 
 from terminal import slip_facts
+from terminal.journal import Stored
+from terminal.journal_schema import entry_id
 from terminal.parts import Parts
 from terminal.slip_facts import SlipFacts
 from vouchers import entries, ids
-from vouchers.entries import Entry, Kind
+from vouchers.entries import Entry, Kind, Redemption, Reversal
 
-SETTLED = ("printed", "unconfirmed", "abandoned")
+OPEN: Final = ("queued", "printing", "unknown")
+"""States in which a job waits for something: for paper, its end, or a person."""
+
+SETTLED: Final = ("printed", "unconfirmed", "abandoned")
 """States in which the successor code is no longer needed."""
 
 
@@ -34,55 +40,59 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What the entry's own data says, for either kind."""
+class Context:
+    """What a slip says beside its entry: the entry's hash, and what the replica knows."""
 
-    voucher: str
-    product: int
-    left: int
-    mode: str = "lone"
-    successor: bool = False
-    reverses: str | None = None
+    head: str
+    product_name: str
+    slip_text: str | None
+    valid_until: int
 
 
-def facts_of(parts: Parts, entry: Entry, head: str, *, valid_until: int | None = None) -> SlipFacts:
-    """What the slip of a `redeemed` or `reversed` entry, whose hash is `head`, says.
+def facts_of(parts: Parts, entry: Entry, head: str) -> SlipFacts:
+    """What the slip of a `redeemed` or `reversed` entry, whose hash is `head`, says."""
+    if entry.kind is Kind.REVERSED:
+        undone = entries.read_reversal(entry)
+        product = _product_of(parts, undone.reverses)
+        return facts_in(parts, entry, undone, _context(parts, head, product, undone.voucher))
+    done = entries.read_redemption(entry)
+    return facts_in(parts, entry, done, _context(parts, head, done.product, done.voucher))
 
-    `valid_until` is given while the voucher is open; later only the replica may still know it.
-    """
-    said = _said(parts, entry)
-    known = parts.known_product(said.product)
-    if valid_until is None:
-        state = parts.known_state(said.voucher)
-        valid_until = 0 if state is None else state.standing.valid_until
+
+def facts_in(
+    parts: Parts, entry: Entry, said: Redemption | Reversal, context: Context
+) -> SlipFacts:
+    """The same, where what the entry says and its context are at hand."""
     return SlipFacts(
-        kind="redeemed" if said.reverses is None else "reversed",
-        serial=ids.serial(entry.posid, entry.epoch, entry.seq),
+        kind="reversed" if isinstance(said, Reversal) else "redeemed",
+        serial=said.serial,
         posid=entry.posid,
         outlet_name=parts.identity.outlet_name,
         merchant_name=parts.identity.merchant_name,
         clerk=entry.clerk,
-        product_name=f"#{said.product}" if known is None else known.name,
-        shares=entries.whole(entry.data, "shares"),
+        product_name=context.product_name,
+        shares=said.shares,
         left=said.left,
         at=entry.at,
-        valid_until=valid_until,
-        mode=said.mode,
-        head=head,
+        valid_until=context.valid_until,
+        mode="lone" if isinstance(said, Reversal) else said.mode,
+        head=context.head,
         time_zone=parts.identity.time_zone,
-        slip_text=None if known is None else known.slip_text,
-        successor=said.successor,
-        reverses=said.reverses,
+        slip_text=context.slip_text,
+        successor=not isinstance(said, Reversal) and said.successor,
+        reverses=said.reverses if isinstance(said, Reversal) else None,
     )
 
 
-def _said(parts: Parts, entry: Entry) -> _Said:
-    if entry.kind is Kind.REVERSED:
-        undone = entries.read_reversal(entry)
-        product = _product_of(parts, undone.reverses)
-        return _Said(undone.voucher, product, undone.left, reverses=undone.reverses)
-    done = entries.read_redemption(entry)
-    return _Said(done.voucher, done.product, done.left, done.mode, done.successor)
+def _context(parts: Parts, head: str, product: int, voucher: str) -> Context:
+    """What the replica still knows."""
+    known, state = parts.known_product(product), parts.known_state(voucher)
+    return Context(
+        head,
+        f"#{product}" if known is None else known.name,
+        None if known is None else known.slip_text,
+        0 if state is None else state.standing.valid_until,
+    )
 
 
 def _product_of(parts: Parts, serial: str) -> int:
@@ -93,21 +103,28 @@ def _product_of(parts: Parts, serial: str) -> int:
 
 
 def queue(
-    connection: apsw.Connection, facts: SlipFacts, code: str | None, now: int, copy: int = 1
+    connection: apsw.Connection,
+    cause: Stored,
+    facts: SlipFacts,
+    code: str | None,
+    now: int,
+    copy: int = 1,
 ) -> None:
-    """Write a print job inside an open transaction. `now` in milliseconds UTC."""
-    connection.execute(
-        "INSERT INTO print_job (serial, copy, state, facts, successor_code, created_at, changed_at)"
-        " VALUES (?, ?, 'queued', ?, ?, ?, ?)",
-        (facts.serial, copy, slip_facts.to_json(facts), code, now, now),
-    )
+    """Write a print job inside the transaction of the entry that is its cause.
+
+    `now` in milliseconds UTC.
+    """
+    job = entry_id(cause.epoch, cause.seq)
+    text = slip_facts.to_json(facts)
+    connection.execute(_QUEUE, (job, facts.serial, copy, text, code, now, now))
 
 
 def next_queued(connection: apsw.Connection) -> Job | None:
     """The oldest job that waits for paper."""
     return _job(
         connection.execute(
-            f"SELECT {_COLUMNS} FROM print_job WHERE state = 'queued' ORDER BY id LIMIT 1"
+            f"SELECT {_COLUMNS} FROM print_job WHERE {_OPEN} AND state = 'queued'"
+            " ORDER BY id LIMIT 1"
         ).fetchone()
     )
 
@@ -122,19 +139,23 @@ def by_id(connection: apsw.Connection, job: int) -> Job:
 
 
 def in_state(connection: apsw.Connection, state: str) -> list[Job]:
-    """All jobs in a state, oldest first."""
+    """All jobs in a state that is not the end of it, oldest first."""
+    assert state in OPEN
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM print_job WHERE state = ? ORDER BY id", (state,)
+        f"SELECT {_COLUMNS} FROM print_job WHERE {_OPEN} AND state = ? ORDER BY id", (state,)
     )
     return [job for job in map(_job, rows) if job is not None]
 
 
 def latest(connection: apsw.Connection, serial: str) -> Job | None:
     """The last copy of a slip."""
+    named = ids.parse_serial(serial)
+    first = 0 if named is None else entry_id(named.epoch, named.seq)
     return _job(
         connection.execute(
-            f"SELECT {_COLUMNS} FROM print_job WHERE serial = ? ORDER BY id DESC LIMIT 1",
-            (serial,),
+            f"SELECT {_COLUMNS} FROM print_job"
+            " WHERE (id = ? AND serial = ?) OR (serial = ? AND copy > 1) ORDER BY id DESC LIMIT 1",
+            (first, serial, serial),
         ).fetchone()
     )
 
@@ -169,10 +190,11 @@ def reprint(parts: Parts, serial: str, clerk: str) -> bool:
     estimate = parts.clock.estimate()
     stamp = parts.stamp(estimate, clerk)
     with parts.journal.transaction() as writing:
-        parts.journal.append(writing, Kind.REPRINTED, {"serial": serial, "copy": copy}, stamp)
+        data: dict[str, object] = {"serial": serial, "copy": copy}
+        cause, _ = parts.journal.append(writing, Kind.REPRINTED, data, stamp)
         if before is not None and before.state in ("queued", "unknown", "failed"):
             set_state(writing, before.job, "abandoned", estimate.now, "reprinted")
-        queue(writing, facts, code, estimate.now, copy)
+        queue(writing, cause, facts, code, estimate.now, copy)
     parts.clock.journalled(estimate.now)
     return True
 
@@ -191,7 +213,7 @@ def _facts_of_serial(parts: Parts, serial: str) -> SlipFacts | None:
     if named is None or named.posid != parts.identity.posid:
         return None
     row = parts.journal.connection.execute(
-        "SELECT kind FROM entry WHERE epoch = ? AND seq = ?", (named.epoch, named.seq)
+        "SELECT kind FROM entry WHERE id = ?", (entry_id(named.epoch, named.seq),)
     ).fetchone()
     if row is None or row[0] not in (Kind.REDEEMED, Kind.REVERSED):
         return None
@@ -199,7 +221,13 @@ def _facts_of_serial(parts: Parts, serial: str) -> SlipFacts | None:
     return facts_of(parts, entries.read_entry(stored.body), stored.hash)
 
 
-_COLUMNS = "id, serial, copy, state, facts, successor_code, created_at"
+_COLUMNS: Final = "id, serial, copy, state, facts, successor_code, created_at"
+_QUEUE: Final = (
+    "INSERT INTO print_job (id, serial, copy, state, facts, successor_code, created_at, changed_at)"
+    " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)"
+)
+_OPEN: Final = f"state IN ({', '.join(map(repr, OPEN))})"
+"""Word for word the condition of the index, or SQLite would read all jobs there ever were."""
 
 
 def _job(row: tuple[object, ...] | None) -> Job | None:

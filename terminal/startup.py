@@ -20,6 +20,7 @@ from terminal.journal import Journal, Stored
 from terminal.parts import Parts
 from vouchers import entries, ids
 from vouchers.entries import Kind, Totals
+from vouchers.fields import EntryError
 
 BOOTS: Final = "boots"
 """Where the journal counts its starts; central is told the number (design, section 7, hello)."""
@@ -131,7 +132,7 @@ def _read_whole(
         return totals, "its hash does not fit its body"
     try:
         entry = entries.read_entry(stored.body)
-    except entries.EntryError as error:
+    except EntryError as error:
         return totals, str(error)
     return entry.totals, entries.follows(entry, prev=prev, seq=seq, totals=totals)
 

@@ -1,7 +1,7 @@
 """What was redeemed without central's word since it last acknowledged.
 
 Responsible for: keeping that sum, so that a day without network does not slow each redemption
-down. Not responsible for: the limits; the rules compare. Invariants: only committed rows are
+down. Not responsible for: the limits; the rules compare. Invariants: only committed entries are
 counted, each once; a journal that was opened again, or another watermark, is counted anew.
 """
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import apsw
 
-Place = tuple[int, int]
-"""Epoch and sequence number."""
+from terminal.journal import Head, Journal
+from terminal.journal_schema import entry_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +23,32 @@ class Alone:
 
 
 class Tally:
-    """The running sum over `lone_use`, whose rows are only ever added. Not while one is open."""
+    """The running sum over what stands in the entries, which are only ever added."""
 
     def __init__(self) -> None:
         self._connection: apsw.Connection | None = None
-        self._after: Place = (0, 0)
-        self._counted: Place = (0, 0)
+        self._after: tuple[int, int] = (0, 0)
+        self._head: Head | None = None
+        self._counted = 0
         self._sum = Alone()
 
-    def since(self, connection: apsw.Connection, after: Place) -> Alone:
+    def since(self, journal: Journal, after: tuple[int, int]) -> Alone:
         """The sum after a watermark. Ask between transactions, never inside one."""
+        connection, head = journal.connection, journal.head()
         assert not connection.in_transaction
         if connection is not self._connection or after != self._after:
-            self._connection, self._after, self._counted = connection, after, after
-            self._sum = Alone()
-        rows = connection.execute(
-            "SELECT epoch, seq, home, amount_fen FROM lone_use WHERE (epoch, seq) > (?, ?)",
-            self._counted,
-        )
-        for epoch, seq, home, amount_fen in rows:
-            self._counted = max(self._counted, (epoch, seq))
-            self._sum = Alone(
-                self._sum.home + home,
-                self._sum.away + 1 - home,
-                self._sum.value_fen + amount_fen,
-            )
+            self._connection, self._after, self._counted = connection, after, entry_id(*after)
+            self._head, self._sum = None, Alone()
+        if head != self._head:
+            self._head, self._sum = head, self._counted_on(connection)
         return self._sum
+
+    def _counted_on(self, connection: apsw.Connection) -> Alone:
+        home, away, value_fen = self._sum.home, self._sum.away, self._sum.value_fen
+        rows = connection.execute(
+            "SELECT id, home, amount_fen FROM entry WHERE id > ? AND home IS NOT NULL ORDER BY id",
+            (self._counted,),
+        )
+        for self._counted, at_home, amount_fen in rows:
+            home, away, value_fen = home + at_home, away + 1 - at_home, value_fen + amount_fen
+        return Alone(home, away, value_fen)

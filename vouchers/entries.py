@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from vouchers import canonical, ids, times
+from vouchers.fields import EntryError, maybe_word, one_of, positive, whole, word, yes_no
 
 ENTRY_VERSION: Final = 1
 _ENTRY_DOMAIN: Final = b"hexiao-entry-v1"
@@ -25,10 +26,6 @@ _ENROL_DOMAIN: Final = b"hexiao-enrol-v1"
 _HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CLOCKS: Final = ("ok", "suspect")
 _AUTHS: Final = ("none", "pin", "os")
-
-
-class EntryError(ValueError):
-    """A body that is not an entry of ours; the message says which field and why."""
 
 
 class Kind(StrEnum):
@@ -217,7 +214,12 @@ def entry_hash(body: str) -> str:
 
 def sign_entry(body: str, key: Ed25519PrivateKey) -> bytes:
     """Sign a body: Ed25519 over the 32 hash bytes."""
-    return key.sign(bytes.fromhex(entry_hash(body)))
+    return sign_hash(entry_hash(body), key)
+
+
+def sign_hash(entry_hash_hex: str, key: Ed25519PrivateKey) -> bytes:
+    """Sign a body whose hash is known already."""
+    return key.sign(bytes.fromhex(entry_hash_hex))
 
 
 def signature_holds(entry_hash_hex: str, signature: bytes, key: Ed25519PublicKey) -> bool:
@@ -245,15 +247,15 @@ def read_entry(body: str) -> Entry:
     return Entry(
         merchant=whole(raw, "merchant"),
         posid=_posid(raw),
-        epoch=_positive(raw, "epoch"),
-        seq=_positive(raw, "seq"),
+        epoch=positive(raw, "epoch"),
+        seq=positive(raw, "seq"),
         prev=_hash(raw, "prev"),
         at=_moment(raw),
         boot=word(raw, "boot"),
         mono_ms=whole(raw, "mono_ms"),
-        clock=_one_of(raw, "clock", _CLOCKS),
+        clock=one_of(raw, "clock", _CLOCKS),
         clerk=word(raw, "clerk"),
-        auth=_one_of(raw, "auth", _AUTHS),
+        auth=one_of(raw, "auth", _AUTHS),
         shift=None if shift is None else word(raw, "shift"),
         kind=_kind(raw),
         data=data,
@@ -261,24 +263,44 @@ def read_entry(body: str) -> Entry:
     )
 
 
+def redemption_data(redemption: Redemption) -> dict[str, object]:
+    """The data of a `redeemed` entry: pairs with `read_redemption`."""
+    return {
+        "serial": redemption.serial,
+        "request": redemption.request,
+        "claim": redemption.claim,
+        "voucher": redemption.voucher,
+        "generation": redemption.generation,
+        "shares": redemption.shares,
+        "left": redemption.left,
+        "successor": redemption.successor,
+        "credential": redemption.credential,
+        "evidence": redemption.evidence,
+        "mode": redemption.mode,
+        "product": redemption.product,
+        "amount_fen": redemption.amount_fen,
+        "replica_version": redemption.replica_version,
+    }
+
+
 def read_redemption(entry: Entry) -> Redemption:
     """The data of a `redeemed` entry. Raises EntryError."""
     data = entry.data
     found = Redemption(
         serial=word(data, "serial"),
-        request=_maybe_word(data, "request"),
-        claim=_maybe_word(data, "claim"),
+        request=maybe_word(data, "request"),
+        claim=maybe_word(data, "claim"),
         voucher=_voucher(data),
         generation=whole(data, "generation"),
-        shares=_positive(data, "shares"),
+        shares=positive(data, "shares"),
         left=whole(data, "left"),
-        successor=_yes_no(data, "successor"),
-        credential=_one_of(data, "credential", ("code", "qr", "id_card", "third_party")),
-        evidence=_one_of(data, "evidence", ("row", "qr", "central")),
-        mode=_one_of(data, "mode", ("online", "hub", "lone")),
+        successor=yes_no(data, "successor"),
+        credential=one_of(data, "credential", ("code", "qr", "id_card", "third_party")),
+        evidence=one_of(data, "evidence", ("row", "qr", "central")),
+        mode=one_of(data, "mode", ("online", "hub", "lone")),
         product=whole(data, "product"),
         amount_fen=whole(data, "amount_fen"),
-        replica_version=_maybe_word(data, "replica_version"),
+        replica_version=maybe_word(data, "replica_version"),
     )
     _own_serial(entry, found.serial)
     return found
@@ -292,10 +314,10 @@ def read_reversal(entry: Entry) -> Reversal:
         reverses=word(data, "reverses"),
         voucher=_voucher(data),
         generation=whole(data, "generation"),
-        shares=_positive(data, "shares"),
+        shares=positive(data, "shares"),
         left=whole(data, "left"),
         amount_fen=whole(data, "amount_fen"),
-        reason_code=_one_of(data, "reason_code", REVERSAL_REASONS),
+        reason_code=one_of(data, "reason_code", REVERSAL_REASONS),
     )
     _own_serial(entry, found.serial)
     return found
@@ -317,47 +339,6 @@ def follows(entry: Entry, *, prev: str, seq: int, totals: Totals) -> str | None:
     if entry.totals != totals.after(entry.kind, entry.data):
         return "its totals do not follow"
     return None
-
-
-def whole(values: Mapping[str, object], name: str) -> int:
-    """A non-negative integer field. Raises EntryError."""
-    value = values.get(name)
-    if type(value) is not int or value < 0:
-        raise EntryError(f"{name} must be a non-negative integer")
-    return value
-
-
-def word(values: Mapping[str, object], name: str) -> str:
-    """A text field. Raises EntryError."""
-    value = values.get(name)
-    if not isinstance(value, str):
-        raise EntryError(f"{name} must be text")
-    return value
-
-
-def _maybe_word(values: Mapping[str, object], name: str) -> str | None:
-    return None if values.get(name) is None else word(values, name)
-
-
-def _positive(values: Mapping[str, object], name: str) -> int:
-    value = whole(values, name)
-    if value == 0:
-        raise EntryError(f"{name} must be positive")
-    return value
-
-
-def _yes_no(values: Mapping[str, object], name: str) -> bool:
-    value = values.get(name)
-    if not isinstance(value, bool):
-        raise EntryError(f"{name} must be true or false")
-    return value
-
-
-def _one_of(values: Mapping[str, object], name: str, allowed: tuple[str, ...]) -> str:
-    value = word(values, name)
-    if value not in allowed:
-        raise EntryError(f"{name} must be one of {', '.join(allowed)}")
-    return value
 
 
 def _posid(values: Mapping[str, object]) -> str:

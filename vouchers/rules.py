@@ -312,13 +312,16 @@ def decide(case: Case) -> Accepted | Refusal:
     )
 
 
-def redeemable_now(case: Case) -> int:
-    """The largest count that `decide` accepts for this case, 0 when it accepts none.
-
-    A count that the case may carry is not looked at.
+def judge(case: Case) -> tuple[Refusal | None, int]:
+    """What stands in the way before the shares are asked for, and the largest count that `decide`
+    accepts: 0 when it accepts none.
     """
-    if refusal(replace(case, count=None)) is not None:
-        return 0
+    assert case.count is None, "the shares have not been asked for"
+    found = refusal(case)
+    return found, 0 if found is not None else _most(case)
+
+
+def _most(case: Case) -> int:
     right, available = _right(case), shares_left(case)
     most = available if right is None else min(available, right)
     beyond = case.record.generation + 1 > case.record.horizon and _binds_horizon(case)

@@ -6,9 +6,11 @@ import apsw
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from terminal import database
 from terminal.errors import OutcomeUnknown, OutOfService
 from terminal.identity import Signer
-from terminal.journal import Journal, Stamp
+from terminal.journal import Journal, Stamp, Stored
+from terminal.journal_schema import VERSION, Effect, entry_id
 from vouchers import entries
 from vouchers.entries import Kind, Totals
 
@@ -29,10 +31,20 @@ def journal(tmp_path: Path) -> Journal:
     return made
 
 
+def insert(values: str, where: str) -> str:
+    """A statement that copies an entry to another place."""
+    columns = "(id, kind, body, hash, sig)"
+    return f"INSERT INTO entry {columns} SELECT {values} FROM entry WHERE {where}"
+
+
 def start(journal: Journal, count: int = 1) -> None:
     for _ in range(count):
         with journal.transaction() as connection:
             journal.append(connection, Kind.STARTED, {"version": "1"}, STAMP)
+
+
+def start_in(journal: Journal, connection: apsw.Connection) -> Stored:
+    return journal.append(connection, Kind.STARTED, {"version": "1"}, STAMP)[0]
 
 
 def fail_commit(journal: Journal) -> None:
@@ -68,12 +80,16 @@ def test_two_entries_of_one_transaction_follow_each_other(journal: Journal) -> N
     [
         "UPDATE entry SET body = 'x'",
         "DELETE FROM entry",
-        "INSERT INTO entry SELECT epoch, seq + 2, kind, body, hash, sig FROM entry",
-        "INSERT INTO entry SELECT epoch - 1, 1, kind, body, hash, sig FROM entry WHERE seq = 1",
+        insert("id + 1, kind, body, hash, sig", "epoch = 1"),
+        insert("id + 2, kind, body, hash, sig", "epoch = 2"),
+        insert("id, kind, body, hash, sig", "epoch = 2"),
+        insert("id - 1, kind, body, hash, sig", "epoch = 2"),
+        insert("id + 1, kind, body, 'short', sig", "epoch = 2"),
+        insert("id + 1, kind, body, hash, 'short'", "epoch = 2"),
     ],
 )
 def test_the_database_refuses_what_a_journal_never_does(journal: Journal, statement: str) -> None:
-    """Entries do not change, go, leave gaps or join an older epoch, whoever asks."""
+    """Entries do not change, go, leave gaps, come twice or join an older epoch, whoever asks."""
     start(journal)
     journal.open_epoch(epoch=2, previous_head=journal.head().hash)
     start(journal)
@@ -82,20 +98,78 @@ def test_the_database_refuses_what_a_journal_never_does(journal: Journal, statem
     assert journal.count_after(0, 0) == 2
 
 
+def test_the_database_takes_what_follows(journal: Journal) -> None:
+    """The statements above fail for what they ask, not for their form."""
+    start(journal)
+    journal.connection.execute(insert("id + 1, kind, body, hash, sig", "epoch = 1"))
+    assert journal.count_after(0, 0) == 2
+
+
+EFFECT = Effect("v", 0, 2, 1, 2, 5, "r", None, True, 400, bytes(16), b"row")
+
+
+def put(journal: Journal, effect: Effect) -> None:
+    with journal.transaction() as connection:
+        journal.append(connection, Kind.STARTED, {"version": "1"}, STAMP, effect)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"used_after": 6},
+        {"used_after": -1},
+        {"shares": 0},
+        {"total": None},
+        {"shares": -2},
+        {"reverses": 7},
+        {"home": 2},
+        {"home": None},
+        {"amount_fen": None},
+        {"row_key": b"short"},
+        {"record": None},
+    ],
+    ids=str,
+)
+def test_the_database_refuses_an_effect_that_cannot_be(
+    journal: Journal, change: dict[str, object]
+) -> None:
+    """No voucher beyond its shares, no reversal of nothing, no half of a successor's row."""
+    put(journal, EFFECT)
+    with pytest.raises(apsw.ConstraintError):
+        put(journal, EFFECT._replace(request="s", **change))  # type: ignore[arg-type]
+    put(journal, EFFECT._replace(request="s"))
+    assert journal.head().seq == 2
+
+
+def test_one_request_has_one_entry(journal: Journal) -> None:
+    """The database itself takes a request once; entries that nobody asked for do not collide."""
+    put(journal, EFFECT)
+    with pytest.raises(apsw.ConstraintError):
+        put(journal, EFFECT)
+    undo = EFFECT._replace(request=None, shares=-2, reverses=entry_id(1, 1))
+    put(journal, undo)
+    put(journal, undo)
+    assert journal.head().seq == 3
+
+
+def test_a_number_that_no_till_reaches_is_no_entry(journal: Journal) -> None:
+    """A serial of fifteen nines may be typed: nothing is found, and nothing of another epoch."""
+    start(journal)
+    journal.open_epoch(epoch=2, previous_head=journal.head().hash)
+    start(journal)
+    assert journal.entries(1, 999_999_999_999_998, 5) == []
+
+
 def test_ax_01_a_serial_is_given_inside_the_transaction(journal: Journal) -> None:
     """AX-01: the serial is that of the entry, and a rolled back one is given again."""
-    seen: list[str] = []
-
-    def data(serial: str) -> dict[str, object]:
-        seen.append(serial)
-        return {"version": serial}
-
     with pytest.raises(ZeroDivisionError), journal.transaction() as connection:
-        journal.append(connection, Kind.STARTED, data, STAMP)
+        assert journal.next_serial() == "T1_1_00000001"
+        start_in(journal, connection)
+        assert journal.next_serial() == "T1_1_00000002"
         raise ZeroDivisionError
     with journal.transaction() as connection:
-        stored, _ = journal.append(connection, Kind.STARTED, data, STAMP)
-    assert seen == ["T1_1_00000001"] * 2 and stored.seq == 1
+        assert journal.next_serial() == "T1_1_00000001"
+        assert start_in(journal, connection).seq == 1
 
 
 def test_a_rolled_back_entry_is_not_pointed_at(journal: Journal) -> None:
@@ -186,11 +260,17 @@ def test_a_journal_without_an_epoch_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_journal_of_another_version_is_left_alone(tmp_path: Path, journal: Journal) -> None:
-    """A newer file is refused, not changed."""
-    journal.connection.pragma("user_version", 2)
+    """A file of an earlier or later version is refused, says what to do, and is not changed."""
+    start(journal)
     journal.close()
-    with pytest.raises(OutOfService, match="another version"):
-        open_journal(tmp_path)
+    for version, advice in ((1, "earlier .*hexiao sync.*enrol"), (VERSION + 1, "later version")):
+        connection = database.open_journal(tmp_path / "journal.db", KEY)
+        connection.pragma("user_version", version)
+        connection.close()
+        before = (tmp_path / "journal.db").read_bytes()
+        with pytest.raises(OutOfService, match=advice):
+            open_journal(tmp_path)
+        assert (tmp_path / "journal.db").read_bytes() == before
 
 
 def test_small_facts_are_replaced(journal: Journal) -> None:

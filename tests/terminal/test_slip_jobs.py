@@ -1,5 +1,6 @@
 """Print jobs: what is to be on paper, and what is forgotten when it is."""
 
+import apsw
 import pytest
 
 from terminal import slip_jobs
@@ -132,7 +133,31 @@ def test_the_oldest_waits_first(shop: Shop, counter: ShopCounter) -> None:
         assert job is not None and job.serial == serial
         settle(counter, job, "printed")
     assert slip_jobs.next_queued(connection) is None
-    assert [job.serial for job in slip_jobs.in_state(connection, "printed")] == serials
+    printed = connection.execute("SELECT serial FROM print_job WHERE state = 'printed' ORDER BY id")
+    assert [str(row[0]) for row in printed] == serials
+
+
+def test_what_waits_is_found_without_reading_what_came_out(counter: ShopCounter) -> None:
+    """A till that printed for years looks at its open slips only: SQLite uses the index."""
+    connection = counter.parts.journal.connection
+    asked: list[str] = []
+
+    def keep(_: apsw.Cursor, statement: str, __: object) -> bool:
+        asked.append(statement)
+        return True
+
+    connection.set_exec_trace(keep)
+    slip_jobs.next_queued(connection)
+    slip_jobs.in_state(connection, "unknown")
+    connection.set_exec_trace(None)
+    assert len(asked) == 2
+    for statement in asked:
+        plan = str(
+            connection.execute(
+                f"EXPLAIN QUERY PLAN {statement}", ("",)[: "?" in statement]
+            ).fetchall()
+        )
+        assert "USING INDEX print_job_open" in plan, plan
 
 
 def test_a_qr_s_redemption_says_that_the_code_follows(shop: Shop, counter: ShopCounter) -> None:

@@ -16,6 +16,7 @@ import apsw
 import pytest
 
 from terminal import journal_schema
+from terminal.journal_schema import ENTRY_WITH_EFFECT, Effect, entry_id
 from terminal.parts import Parts
 from vouchers import standing
 
@@ -28,10 +29,12 @@ def journal_with(own: list[list[Any]]) -> Parts:
     """The journal's tables holding a case's entries: epoch, sequence, net shares, acknowledged."""
     connection = apsw.Connection(":memory:")
     connection.execute(journal_schema.TABLES)
+    for name in ("entry_leaves_no_gap", "entry_in_last_epoch"):  # the cases name what counts only
+        connection.execute(f"DROP TRIGGER {name}")
     for epoch, seq, shares, acknowledged in own:
-        connection.execute(
-            "INSERT INTO own_use VALUES (?, ?, ?, 0, ?, 0, 9, 9)", (VOUCHER, epoch, seq, shares)
-        )
+        effect = Effect(VOUCHER, 0, shares, 0, 9, 9, reverses=1 if shares < 0 else None)
+        row = (entry_id(epoch, seq), "", "", "0" * 64, bytes(64), *effect)
+        connection.execute(ENTRY_WITH_EFFECT, row)
         if acknowledged:
             connection.execute("INSERT INTO ack VALUES (?, ?, '', 1, x'')", (epoch, seq))
     return cast(Parts, SimpleNamespace(journal=SimpleNamespace(connection=connection)))

@@ -111,7 +111,9 @@ def test_disk_fills_up_under_a_running_terminal(small: Path) -> None:
     (small / "ballast").unlink(missing_ok=True)
     close(counter)
     again = shop.open(has_printer=True)
-    rows = again.parts.journal.connection.execute("SELECT serial FROM redemption ORDER BY serial")
+    rows = again.parts.journal.connection.execute(
+        "SELECT json_extract(body, '$.data.serial') FROM entry WHERE shares > 0 ORDER BY id"
+    )
     assert [str(row[0]) for row in rows] == said
     close(again)
     assert said and refused

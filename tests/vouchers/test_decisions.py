@@ -167,7 +167,8 @@ def test_the_first_reason_is_told(case: rules.Case) -> None:
 @given(cases())
 def test_what_is_offered_is_accepted(case: rules.Case) -> None:
     """The count that a look-up calls redeemable is accepted, and the next one is not."""
-    most = rules.redeemable_now(replace(case, count=None))
+    refused, most = rules.judge(replace(case, count=None))
+    assert refused == rules.refusal(replace(case, count=None))
     if most:
         assert not isinstance(rules.decide(replace(case, count=most)), Refusal)
     assert isinstance(rules.decide(replace(case, count=most + 1)), Refusal)

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vouchers import canonical, entries
-from vouchers.entries import EntryError, Kind, Totals
+from vouchers.entries import Kind, Totals
+from vouchers.fields import EntryError
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 VOUCHER = "0190f5a0-7c00-7abc-8def-0123456789ab"

@@ -13,6 +13,7 @@ import pytest
 
 from tests.vouchers.counter import DAY, HERE, HOUR, MINUTE, NOW, THERE, a_case, answer, detail
 from vouchers import rules
+from vouchers.reasons import Reason, Refusal
 from vouchers.rules import ReversalCase, decide_reversal
 from vouchers.standing import VoucherState
 
@@ -210,9 +211,9 @@ def test_the_offer_is_the_largest_count_that_is_accepted(parts: dict[str, Any]) 
     for choice in SMALL:
         case = small_case(choice, count=None, **parts)
         accepted = [n for n in range(1, 7) if answer(replace(case, count=n)) == "yes"]
-        offer = rules.redeemable_now(case)
+        refused, offer = rules.judge(case)
         assert offer == max(accepted, default=0), choice
-        assert rules.redeemable_now(replace(case, count=9)) == offer
+        assert refused == rules.refusal(case)
         offers.add(offer)
     assert offers == {0, 1, 2, 3, 4}
 
@@ -226,12 +227,13 @@ def test_the_offer_is_never_an_absurd_count(horizon: int, offer: int) -> None:
     case = a_case(
         record={"shares": 12_000, "paid_fen": 0, "horizon": horizon}, count=None, posture=None
     )
-    assert rules.redeemable_now(case) == offer
+    assert rules.judge(case) == (None, offer)
 
 
 def test_nothing_is_offered_of_a_refused_voucher() -> None:
     """Decision 4: while a refund is in progress nothing is redeemable."""
-    assert rules.redeemable_now(a_case(known={"state": VoucherState.REFUNDING})) == 0
+    case = a_case(count=None, known={"state": VoucherState.REFUNDING})
+    assert rules.judge(case) == (Refusal(Reason.REFUNDING), 0)
 
 
 def undo(**changes: Any) -> str:

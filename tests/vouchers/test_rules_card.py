@@ -64,7 +64,7 @@ def test_the_horizon_binds_a_card_too() -> None:
     last = {"record": {"horizon": 0}}
     assert answer(by_card(**last, count=2)) == "needs_network"
     assert answer(by_card(**last, count=5)) == "yes"
-    assert rules.redeemable_now(by_card(**last)) == 5
+    assert rules.judge(by_card(**last, count=None)) == (None, 5)
 
 
 @pytest.mark.parametrize(
