@@ -6,6 +6,7 @@ module is cheap to import, because every command does.
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 REVERSAL_REASONS: Final = (
@@ -41,8 +42,11 @@ PRINTER_ANSWERS: Final = ("asb", "dle_eot", "gs_r", "gs_h", "gs_i", "power_on")
 """What an emulated printer can be made of; written here because a driver takes long to load."""
 
 
-def parser() -> ArgumentParser:
-    """The whole command line. `parse_args` raises WrongUsageError."""
+def parser(command: str | None = None) -> ArgumentParser:
+    """The whole command line, or the part of it that `command` needs, which is made faster.
+
+    `parse_args` raises WrongUsageError.
+    """
     root = _Parser(
         prog="hexiao",
         description="Redeem e-vouchers at a counter, also when the network is down.",
@@ -50,10 +54,9 @@ def parser() -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
     )
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _vouchers(commands)
-    _journal(commands)
-    _running(commands)
-    _installer(commands)
+    for add, names in _GROUPS.items():
+        if command in names or not any(command in each for each in _GROUPS.values()):
+            add(commands)
     return root
 
 
@@ -122,11 +125,14 @@ def _running(commands: Any) -> None:
     demo.add_argument("--headless", action="store_true", help="all but the kiosk; then wait")
     demo.add_argument("--plain", action="store_true", help="lines instead of a screen")
     demo.add_argument("--language", choices=("zh", "en"))
-    kiosk = _add(commands, "kiosk", "the counter screen")
-    kiosk.add_argument("--plain", action="store_true", help="lines instead of a screen")
     _add(commands, "run", "the same terminal without a screen")
     sync = _add(commands, "sync", "pull and push now")
     sync.add_argument("--once", action="store_true", help="one round (what it does anyway)")
+
+
+def _kiosk(commands: Any) -> None:
+    kiosk = _add(commands, "kiosk", "the counter screen")
+    kiosk.add_argument("--plain", action="store_true", help="lines instead of a screen")
 
 
 def _installer(commands: Any) -> None:
@@ -172,6 +178,16 @@ def _replies(text: str) -> str:
         known = ",".join(PRINTER_ANSWERS)
         raise ArgumentTypeError(f"has no {', '.join(sorted(unknown))}; there are {known}")
     return text
+
+
+_GROUPS: Final[dict[Callable[[Any], None], frozenset[str]]] = {
+    _vouchers: frozenset({"lookup", "redeem", "reverse"}),
+    _journal: frozenset({"journal", "verify-journal"}),
+    _kiosk: frozenset({"kiosk"}),
+    _running: frozenset({"demo", "run", "sync"}),
+    _installer: frozenset({"enrol", "doctor", "print-test", "scan-test", "emulate", "bench"}),
+}
+"""Which function adds which commands; a test holds the two together."""
 
 
 def _count(text: str) -> int:

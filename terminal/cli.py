@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write("hexiao does not run with python -O: its assertions guard money\n")
         return WRONG_USE
     try:
-        args = parser().parse_args(list(argv))
+        args = parser(next(iter(argv), None)).parse_args(list(argv))
     except WrongUsageError as error:
         _write_err(f"{error}\n")
         return WRONG_USE

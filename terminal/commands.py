@@ -7,27 +7,14 @@ Invariant: a command does the same whether it runs alone or in the holder.
 
 from argparse import Namespace
 from collections.abc import Callable
-from typing import Final
 
 from config.loader import Loaded
-from terminal import commands_journal, commands_run, commands_voucher
 from terminal.arguments import WrongUsageError, parser
 from terminal.control import Asked, Handler, Write
 from terminal.desk import WRONG_USE, Command, Desk, Io, fail
 from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService, said_of
 from terminal.place import Place
 from terminal.station import Station, options
-
-_COMMANDS: Final[dict[str, Command]] = {
-    "lookup": commands_voucher.lookup,
-    "redeem": commands_voucher.redeem,
-    "reverse": commands_voucher.reverse,
-    "sync": commands_run.sync,
-    "journal list": commands_journal.list_entries,
-    "journal verify": commands_journal.verify,
-    "journal export": commands_journal.export_entries,
-    "journal rescue": commands_journal.rescue,
-}
 
 
 def execute_alone(loaded: Loaded, args: Namespace, io: Io, ask: Callable[[], str]) -> int:
@@ -41,13 +28,15 @@ def execute_alone(loaded: Loaded, args: Namespace, io: Io, ask: Callable[[], str
         return _rescue(Place(loaded), args, io, ask)
     station = Station(Place(loaded), ask=ask)
     try:
-        return _COMMANDS[name](Desk(station, alone=True), args, io)
+        return _command(name)(Desk(station, alone=True), args, io)
     finally:
         station.stop()
 
 
 def execute_own(loaded: Loaded, args: Namespace, io: Io, ask: Callable[[], str]) -> int:
     """Commands that hold the terminal themselves, or need none."""
+    from terminal import commands_run
+
     match args.command:
         case "kiosk":
             return commands_run.kiosk(loaded, args, serve)
@@ -79,7 +68,7 @@ def _verify_journal(args: Namespace, io: Io) -> int:
 
 
 def _devices(loaded: Loaded, args: Namespace, io: Io) -> int:
-    from terminal import commands_devices, key_trial
+    from terminal import commands_devices, commands_run, key_trial
 
     if args.command == "print-test":
         return commands_devices.print_test(loaded, args, io)
@@ -110,7 +99,7 @@ def _handle(station: Station, args: Namespace, io: Io) -> int:
             from terminal.doctor import doctor_running
 
             return doctor_running(desk, args, io)
-        return _COMMANDS[_name(args)](desk, args, io)
+        return _command(_name(args))(desk, args, io)
     except OutcomeUnknown as error:
         return fail("outcome_unknown", str(error), io, as_json=args.json)
     except OutOfService as error:
@@ -124,13 +113,30 @@ def _handle(station: Station, args: Namespace, io: Io) -> int:
 
 def _rescue(place: Place, args: Namespace, io: Io, ask: Callable[[], str]) -> int:
     """From a dead terminal's disk: the journal is opened, but not checked."""
-    from terminal import assembly
+    from terminal import assembly, commands_journal
 
     parts = assembly.open_parts(place.data, options(place, ask))
     try:
         return commands_journal.rescue_parts(parts, args, io)
     finally:
         assembly.close(parts)
+
+
+def _command(name: str) -> Command:
+    """Loaded when it is asked for: the counter's screen starts without them."""
+    from terminal import commands_journal, commands_run, commands_voucher
+
+    commands: dict[str, Command] = {
+        "lookup": commands_voucher.lookup,
+        "redeem": commands_voucher.redeem,
+        "reverse": commands_voucher.reverse,
+        "sync": commands_run.sync,
+        "journal list": commands_journal.list_entries,
+        "journal verify": commands_journal.verify,
+        "journal export": commands_journal.export_entries,
+        "journal rescue": commands_journal.rescue,
+    }
+    return commands[name]
 
 
 def _name(args: Namespace) -> str:

@@ -24,6 +24,10 @@ from terminal.place import Place
 from terminal.station import Station
 
 if TYPE_CHECKING:
+    from drivers.scanner.scan import Scan
+    from terminal.front import Front
+
+if TYPE_CHECKING:
     from terminal.recovery import Brought
 
 HOLD_WAIT_S = 5.0
@@ -40,16 +44,26 @@ class Serves(Protocol):
 @contextmanager
 def held_station(loaded: Loaded, serves: Serves, *, wait_s: float) -> Iterator[Station]:
     """Hold the data directory with everything running; ends it all on the way out."""
+    with _held(loaded, serves, wait_s=wait_s, equipped=True) as (station, server):
+        station.start()
+        server.start()
+        yield station
+
+
+@contextmanager
+def _held(
+    loaded: Loaded, serves: Serves, *, wait_s: float, equipped: bool
+) -> Iterator[tuple[Station, ControlServer]]:
+    """Hold the data directory with the counter open; ends on the way out what was started."""
     place = Place(loaded)
     with hold(place.data, wait_s=wait_s):
-        station = Station(place)
+        station = Station(place, equipped=equipped)
         server = ControlServer(place.data, serves(station))
         try:
             station.begin(assembly.VERSION)
-            station.start()
-            server.start()
-            yield station
+            yield station, server
         finally:
+            station.settle()
             server.stop()
             station.stop()
 
@@ -66,17 +80,24 @@ def kiosk(
     loaded: Loaded,
     args: Namespace,
     serves: Serves,
-    samples: Sequence[tuple[str, str, str, str]] = (),
 ) -> int:
-    """The counter screen. `samples` are code, last four and what it is (zh, en), for the help."""
-    with held_station(loaded, serves, wait_s=args.wait) as station:
-        return show(station, plain=args.plain, samples=samples)
+    """The counter screen: first what a clerk needs to redeem, then the followers and devices."""
+    with _held(loaded, serves, wait_s=args.wait, equipped=False) as (station, server):
+        return show(station, plain=args.plain, then=server.start)
 
 
 def show(
-    station: Station, *, plain: bool, samples: Sequence[tuple[str, str, str, str]] = ()
+    station: Station,
+    *,
+    plain: bool,
+    samples: Sequence[tuple[str, str, str, str]] = (),
+    then: Callable[[], None] = lambda: None,
 ) -> int:
-    """Open the kiosk on a running station."""
+    """Open the kiosk on an open station; what does not run yet is started behind it.
+
+    `samples` are code, last four and what it is (zh, en), for the help. `then` is called when
+    everything was started.
+    """
     try:
         from terminal.kiosk import GateSettings, Sample, Setting, run_kiosk
         from terminal.words import Language
@@ -91,12 +112,16 @@ def show(
         sound=settings.kiosk.sound,
         customer_language=Language.ZH if chinese else Language.EN,
     )
-    display = station.customer_display()
+
+    def begin(deliver: Callable[["Scan"], None]) -> "Front | None":
+        station.start_behind(deliver, then)
+        return station.front if settings.scanner.port else None
+
     return run_kiosk(
         station.counter,
         setting,
-        scans=station.scan_into,
-        customer=None if display is None else display.show,
+        scans=begin,
+        customer=station.front.show if settings.display.port else None,
         gate=GateSettings(
             gap_s=settings.scanner.wedge_gap_ms / 1000, prefix=settings.scanner.wedge_prefix
         ),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import apsw
+from msgspec import structs
 
 from terminal import history, opening, slip_jobs
 from terminal import redeem as redeeming
@@ -314,7 +315,7 @@ class ShopCounter:
         if found is None:
             raise OutOfService("the journal could not be written; nothing was booked") from unknown
         self.on_entry()
-        return replace(found, repeated=False)
+        return structs.replace(found, repeated=False)
 
     def _committed(self, work: Callable[[], T]) -> T:
         """One use case that may append: then the witness, then the followers."""

@@ -10,12 +10,14 @@ import json
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from terminal import words
 from terminal.console import escaped
-from terminal.station import Station
 from vouchers.reasons import Refusal
+
+if TYPE_CHECKING:
+    from terminal.station import Station
 
 DONE: Final = 0
 REFUSED: Final = 1
@@ -50,7 +52,7 @@ class Io:
 class Desk:
     """An open terminal for one command. `alone`: no followers run, so they are run as needed."""
 
-    station: Station
+    station: "Station"
     alone: bool
 
     @property

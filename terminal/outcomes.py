@@ -7,23 +7,22 @@ front end may show on the outcome and must not keep.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from vouchers.reasons import Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """An outlet: its small integer and its name."""
 
     outlet: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """A voucher that opened. `refusal` is set when it may not be redeemed here and now.
 
     `handle` names the opened voucher inside the counter until it is redeemed or replaced by the
@@ -47,8 +46,7 @@ class View:
     refusal: Refusal | None
 
 
-@dataclass(frozen=True, slots=True)
-class Redeemed:
+class Redeemed(Struct, frozen=True):
     """A committed redemption (EV-047). `left` is what this terminal knows to be left after it."""
 
     serial: str
@@ -65,8 +63,7 @@ class Redeemed:
     repeated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Reversed:
+class Reversed(Struct, frozen=True):
     """A committed reversal of a redemption of this terminal (decision 11)."""
 
     serial: str
@@ -86,8 +83,7 @@ class Delivery(StrEnum):
     ATTENTION = "attention"
 
 
-@dataclass(frozen=True, slots=True)
-class TapeRow:
+class TapeRow(Struct, frozen=True):
     """One line of the history: a redemption or a reversal (EV-050), newest first.
 
     `kind` is `redeemed` or `reversed`. `reversible` says that the clerk may undo it now.
@@ -109,8 +105,7 @@ class TapeRow:
     verdict: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Something a person must deal with: a verdict, an unknown slip, a start-up finding.
 
     `kind` is `verdict, slip_unknown, recovered, restored, clock, replica, disk, print_backlog`;
@@ -122,12 +117,13 @@ class Notice:
     detail: dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """The one-line state of the terminal, cheap to ask for at any time.
 
-    `network` is `online, slow, offline, refused, none` (none: no central configured).
-    `printer` is `ready, near_end, paper_out, cover_open, fault, silent, lost, none`.
+    `network` is `online, slow, offline, refused, not_set_up, none` (none: no central configured).
+    `printer` is `ready, near_end, paper_out, cover_open, fault, silent, lost, starting,
+    not_set_up, none`, `scanner` is `ready, lost, not_set_up, none`; `not_set_up` is what could not
+    be started, because its settings are wrong or its library is missing.
     `replica_age_s` is None while there is no replica. `clock` is `ok` or `suspect`.
     `offline_left` are redemptions still allowed before the offline limit bites, when it is near,
     else None. `locked_until` is set while the terminal is locked after misses (decision 13).

@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from terminal import slip_jobs
 from terminal.clock import Estimate
 from terminal.journal import Stored
@@ -207,7 +209,7 @@ def first_result(parts: Parts, stored: Stored, opened: Opened | None) -> Redeeme
     product = parts.known_product(redemption.product)
     name = f"#{redemption.product}" if product is None else product.name
     done = _Done(entry.at, stored.hash, redemption, code)
-    return replace(_redeemed(parts, done, name), repeated=True)
+    return structs.replace(_redeemed(parts, done, name), repeated=True)
 
 
 def make_successor(opened: Opened, vault: Vault) -> Successor:

@@ -2,37 +2,64 @@
 
 Responsible for: starting and stopping printing, syncing and scanning around one counter, and the
 lamps of the status line. Not responsible for: holding the data directory, commands or screens.
-Invariant: the counter redeems whether or not any follower or device can be started.
+Invariants: the counter redeems whether or not any follower or device can be started; none of their
+code is loaded before they are wanted, because a clerk waits for the counter and not for them.
 """
 
+import logging
 import secrets
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
-from config.loader import Loaded
-from drivers import emulated
-from drivers.display import Display, DisplayProfile
-from drivers.scanner.scan import Scan
-from terminal import assembly, device_profiles, keys, slip_templates, startup
+from config.loader import Loaded, SettingsError
+from terminal import assembly, keys, startup
 from terminal.assembly import Options
 from terminal.counter import Lamps, ShopCounter
-from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService
+from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService, TerminalError
+from terminal.front import Front
 from terminal.place import Place
-from terminal.printing import PrintWorker
-from terminal.scanning import ScannerWorker
-from terminal.slips import SlipStyle
 from vouchers.ids import uuid7
 
 if TYPE_CHECKING:
+    from drivers.display import Display, DisplayProfile
+    from drivers.scanner.scan import Scan
+    from terminal.printing import PrintWorker
+    from terminal.scanning import ScannerWorker
+    from terminal.slips import SlipStyle
     from terminal.sync_worker import SyncWorker
+
+log = logging.getLogger(__name__)
+
+NOT_SET_UP: Final = "not_set_up"
+"""The lamp of what could not be started: its library is missing, or its settings are wrong."""
+
+STARTING: Final = "starting"
+"""The lamp of a device whose code is still being loaded."""
+
+_NOT_STARTED: Final = (ImportError, TerminalError, SettingsError, OSError, ValueError)
+_SETTLE_S: Final = 10.0
 
 
 class Station:
     """One terminal, open. `start` begins the followers, `stop` ends everything."""
 
-    def __init__(self, place: Place, *, ask: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self, place: Place, *, ask: Callable[[], str] | None = None, equipped: bool = True
+    ) -> None:
+        """Open the counter; unless `equipped`, followers come later, by `start_behind`."""
         settings = place.loaded.settings
         self.place = place
+        self.front = Front()
+        self.printing: PrintWorker | None = None
+        self.syncing: SyncWorker | None = None
+        self._scanner: ScannerWorker | None = None
+        self._display: Display | None = None
+        self._ask = ask
+        self._failed: set[str] = set()
+        self._ending = threading.Event()
+        self._behind: threading.Thread | None = None
         parts = assembly.open_checked(place.data, options(place, ask))
         self.counter = ShopCounter(
             parts,
@@ -40,15 +67,17 @@ class Station:
             has_printer=bool(settings.printer.port),
             lamps=Lamps(self._network, self._printer_lamp, self._scanner_lamp),
         )
+        self.counter.on_entry = self._entry_made
+        if not equipped:
+            return
         try:
-            self.printing = self._make_printing()
-            self.syncing = self._make_syncing(ask)
+            with self._missing_told("printer"):
+                self.printing = self._make_printing()
+            with self._missing_told("network"):
+                self.syncing = self._make_syncing()
         except BaseException:
             self.counter.close(assembly.close)
             raise
-        self._scanner: ScannerWorker | None = None
-        self._display: Display | None = None
-        self.counter.on_entry = self._entry_made
 
     def begin(self, version: str) -> None:
         """Journal the start; slips that a crash left half-printed become questions.
@@ -58,22 +87,44 @@ class Station:
         parts, clerk = self.counter.parts, self.counter.clerk
         try:
             self.counter.exclusive(lambda _: startup.started(parts, version, clerk=clerk))
-            self.counter.exclusive(lambda _: parts.journal.warm())
         except OutcomeUnknown as error:
             raise OutOfService(f"this terminal cannot start: {error}") from error
 
     def start(self) -> None:
-        """Start the followers."""
+        """Start the followers, and make ready for quick commits."""
+        self._warm()
         if self.printing is not None:
             self.printing.start()
         if self.syncing is not None:
             self.syncing.start()
 
-    def scan_into(self, deliver: Callable[[Scan], None]) -> ScannerWorker | None:
+    def start_behind(
+        self, deliver: Callable[["Scan"], None], then: Callable[[], None] = lambda: None
+    ) -> None:
+        """Load and start what is not running yet, in a thread, while the counter serves.
+
+        Scans go to `deliver`; `then` is called at the end. What cannot be started is a word in the
+        status line: the clerk goes on without it.
+        """
+        self._behind = threading.Thread(
+            target=self._bring_up, args=(deliver, then), name="start", daemon=True
+        )
+        self._behind.start()
+
+    def settle(self) -> None:
+        """Wait until nothing is being started any more; nothing new will be."""
+        self._ending.set()
+        if self._behind is not None:
+            self._behind.join(_SETTLE_S)
+
+    def scan_into(self, deliver: Callable[["Scan"], None]) -> None:
         """Open the serial scanner, if one is set, and hand its scans on."""
         settings = self.place.loaded.settings.scanner
         if not settings.port:
-            return None
+            return
+        from terminal import device_profiles
+        from terminal.scanning import ScannerWorker
+
         self._scanner = ScannerWorker(
             settings.port,
             device_profiles.scanner_of(self.place.loaded),
@@ -82,21 +133,11 @@ class Station:
             gs1_identifier=settings.gs1_identifier,
         )
         self._scanner.start()
-        return self._scanner
-
-    def customer_display(self) -> Display | None:
-        """Open the customer display, if one is set."""
-        settings = self.place.loaded.settings.display
-        if not settings.port:
-            return None
-        emulated.register()
-        profile = display_profile(self.place.loaded)
-        self._display = Display(settings.port, profile, on_event=lambda _: None)
-        self._display.start()
-        return self._display
+        self.front.with_scanner(self._scanner)
 
     def stop(self) -> None:
         """End followers and devices, then close the files."""
+        self.settle()
         if self._scanner is not None:
             self._scanner.stop()
         if self._display is not None:
@@ -107,10 +148,68 @@ class Station:
             self.syncing.stop()
         self.counter.close(assembly.close)
 
-    def _make_printing(self) -> PrintWorker | None:
+    def _bring_up(self, deliver: Callable[["Scan"], None], then: Callable[[], None]) -> None:
+        """In the order in which a clerk misses them."""
+        steps = {
+            "scanner": lambda: self.scan_into(deliver),
+            "display": self._open_display,
+            "printer": self._begin_printing,
+            "network": self._begin_syncing,
+            "journal": self._warm,
+            "control": then,
+        }
+        for what, begin in steps.items():
+            if self._ending.is_set():
+                return
+            with self._missing_told(what, _NOT_STARTED):
+                begin()
+
+    @contextmanager
+    def _missing_told(
+        self, what: str, faults: tuple[type[Exception], ...] = (ImportError,)
+    ) -> Iterator[None]:
+        """What cannot be started is a word in the status line; the log says why."""
+        try:
+            yield
+        except faults as error:
+            self._failed.add(what)
+            log.warning("%s was not started: %s", what, error)
+
+    def _begin_printing(self) -> None:
+        if self.printing is None:
+            self.printing = self._make_printing()
+            if self.printing is not None:
+                self.printing.start()
+
+    def _begin_syncing(self) -> None:
+        if self.syncing is None:
+            self.syncing = self._make_syncing()
+            if self.syncing is not None:
+                self.syncing.start()
+
+    def _open_display(self) -> None:
+        port = self.place.loaded.settings.display.port
+        if not port:
+            return
+        from drivers import emulated
+        from drivers.display import Display
+
+        emulated.register()
+        self._display = Display(port, display_profile(self.place.loaded), on_event=lambda _: None)
+        self._display.start()
+        self.front.with_display(self._display)
+
+    def _warm(self) -> None:
+        self.counter.exclusive(lambda parts: parts.journal.warm())
+
+    def _make_printing(self) -> "PrintWorker | None":
         settings = self.place.loaded.settings
         if not settings.printer.port:
             return None
+        from drivers import emulated
+        from terminal import device_profiles
+        from terminal.printing import PrintWorker
+
         emulated.register()
         return PrintWorker(
             self.counter,
@@ -121,26 +220,26 @@ class Station:
             statistics=self.place.data.printer_statistics,
         )
 
-    def _make_syncing(self, ask: Callable[[], str] | None) -> "SyncWorker | None":
-        central = self.place.loaded.settings.central
-        if not central.enabled or not self.counter.parts.identity.url:
+    def _make_syncing(self) -> "SyncWorker | None":
+        if not self._has_central:
             return None
-        parts = self.counter.parts
-        try:
-            from terminal.sync_worker import SyncWorker
-        except ImportError:
-            # A terminal that was installed without `sync` redeems and prints all the same.
-            return None
+        from terminal.sync_worker import SyncWorker
+
         try:
             return SyncWorker(
                 self.counter,
-                keys.fetch(self.place.data, ask),
-                instance=uuid7(parts.clock.read().wall_ms, secrets.token_bytes(10)),
+                keys.fetch(self.place.data, self._ask),
+                instance=uuid7(self.counter.parts.clock.read().wall_ms, secrets.token_bytes(10)),
                 version=assembly.VERSION,
-                insecure_http=central.insecure_http,
+                insecure_http=self.place.loaded.settings.central.insecure_http,
             )
         except ValueError as error:
             raise Misconfigured(str(error)) from error
+
+    @property
+    def _has_central(self) -> bool:
+        central = self.place.loaded.settings.central
+        return central.enabled and bool(self.counter.parts.identity.url)
 
     def _entry_made(self) -> None:
         if self.printing is not None:
@@ -149,13 +248,23 @@ class Station:
             self.syncing.wake()
 
     def _network(self) -> str:
-        return "none" if self.syncing is None else self.syncing.network()
+        if self.syncing is not None:
+            return self.syncing.network()
+        return self._unstarted("network", "offline" if self._has_central else "none")
 
     def _printer_lamp(self) -> str:
-        return "none" if self.printing is None else str(self.printing.status)
+        if self.printing is not None:
+            return str(self.printing.status)
+        port = self.place.loaded.settings.printer.port
+        return self._unstarted("printer", STARTING if port else "none")
 
     def _scanner_lamp(self) -> str:
-        return "none" if self._scanner is None else self._scanner.state
+        if self._scanner is not None:
+            return self._scanner.state
+        return self._unstarted("scanner", "none")
+
+    def _unstarted(self, what: str, otherwise: str) -> str:
+        return NOT_SET_UP if what in self._failed else otherwise
 
 
 def options(place: Place, ask: Callable[[], str] | None) -> Options:
@@ -164,15 +273,20 @@ def options(place: Place, ask: Callable[[], str] | None) -> Options:
     return Options(settings.scanner.url_parameters, settings.disk.min_free_mb, ask)
 
 
-def style(loaded: Loaded) -> SlipStyle:
+def style(loaded: Loaded) -> "SlipStyle":
     """What the settings say about slips. Raises Misconfigured for an unusable template."""
+    from terminal import slip_templates
+    from terminal.slips import SlipStyle
+
     receipt = loaded.settings.receipt
     own = slip_templates.own(loaded.resolve(receipt.template)) if receipt.template else None
     return SlipStyle(receipt.language, receipt.header, receipt.footer, templates=own)
 
 
-def display_profile(loaded: Loaded) -> DisplayProfile:
+def display_profile(loaded: Loaded) -> "DisplayProfile":
     """What the settings say about the customer display."""
+    from drivers.display import DisplayProfile
+
     settings = loaded.settings.display
     return DisplayProfile(
         name="settings",

@@ -5,13 +5,13 @@ Invariant: a sentence is chosen by the fields that are known, so no sentence sho
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from vouchers.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Struct, frozen=True):
     """One way to say something. It is used when every name in `{}` is known.
 
     `when` narrows it further: it is compared with the detail `why` or `looks_like`.
@@ -21,8 +21,7 @@ class Variant:
     when: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReasonWords:
+class ReasonWords(Struct, frozen=True):
     """A refusal for a clerk: `title` for the headline, `what` happened, what to do `then`.
 
     The last variant of `what` and of `then` needs no field: it can always be said.
@@ -33,8 +32,7 @@ class ReasonWords:
     then: tuple[Variant, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LanguageWords:
+class LanguageWords(Struct, frozen=True):
     """Everything one language says. Both languages have the same keys (a test holds them to it)."""
 
     reasons: Mapping[Reason, ReasonWords]

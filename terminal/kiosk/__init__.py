@@ -13,9 +13,10 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from time import monotonic
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from terminal.kiosk.clock import now_ms
 from terminal.kiosk.events import Scanned
@@ -71,17 +72,17 @@ def run_kiosk(
 ) -> int:
     """Show the counter until the clerk closes it. Answers the exit status: 0, 2 or 3.
 
-    `scans` is called once with a callback that takes scans from any thread; it answers the scanner
-    itself, if it can be spoken to. `customer` shows two lines to the customer. `gate` is how a
-    scanner types. `plain` reads and writes lines instead of drawing.
+    `scans` is called once, when the counter can be seen, with a callback that takes scans from any
+    thread; it answers the scanner itself, if it can be spoken to. `customer` shows two lines to
+    the customer. `gate` is how a scanner types. `plain` reads and writes lines instead of drawing.
     """
     # Where nobody set up logging, a traceback must not land on the counter's screen.
-    logging.getLogger(__name__).addHandler(logging.NullHandler())
+    logging.getLogger().addHandler(logging.NullHandler())
     session = Session(counter, setting)
     session.show_customer = customer
     session.gate = gate
     if scans is not None:
-        session.scanner = scans(lambda scan: session.deliver(Scanned(scan.text, now_ms())))
+        session.begin = lambda: scans(lambda scan: session.deliver(Scanned(scan.text, now_ms())))
     return _run_plain(session) if plain else _run_screen(session)
 
 

@@ -10,8 +10,9 @@ of the gate marked as too fast; function keys are not in the repertoire of a sca
 """
 
 import unicodedata
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from terminal.kiosk.events import (
     Pressed,
@@ -23,8 +24,7 @@ from terminal.kiosk.states import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One meaning. `caps` is what stands on the keys; `on_bar` says that the key bar shows it."""
 
     act: Act

@@ -98,6 +98,7 @@ class KioskApp(App[int], inherit_bindings=False):
         self.set_interval(TICK_S, self._tick)
         self.set_interval(STATUS_S, self._session.refresh)
         self._draw()
+        self.call_after_refresh(self._session.seen)
 
     async def on_event(self, event: events.Event) -> None:
         """The one place where keys and pastes arrive; no widget ever sees one."""

@@ -17,7 +17,7 @@ from terminal.words import say
 
 _FINE = {
     "network": frozenset({"online", "none"}),
-    "printer": frozenset({"ready", "none"}),
+    "printer": frozenset({"ready", "none", "starting"}),
 }
 
 
@@ -113,8 +113,8 @@ def _condition(status: Status, setting: Setting) -> list[Span]:
     if status.network != "none":
         spans += [Span(age), Span(unsent)]
     spans.append(_state("printer", status.printer, setting))
-    if status.scanner == "lost":
-        spans.append(Span(say("scanner.lost", language), Style.MARK))
+    if status.scanner in ("lost", "not_set_up"):
+        spans.append(Span(say(f"scanner.{status.scanner}", language), Style.MARK))
     return spans
 
 

@@ -6,9 +6,11 @@ Invariants: no value here prints a credential or last four digits (`repr=False`)
 monotonic milliseconds.
 """
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct
+
+from terminal.kiosk.discreet import Discreet
 from terminal.kiosk.states import Act, Order
 from terminal.outcomes import Notice, Redeemed, Reversed, Status, TapeRow, View
 from vouchers.reasons import Refusal
@@ -27,33 +29,29 @@ NO_TICKET = 0
 """The ticket of a failure that belongs to no question: a reprint, an answered notice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(Discreet, frozen=True):
     """A whole scan, from a burst of keys, a paste or a serial scanner."""
 
-    text: str = field(repr=False)
+    text: str
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Spoiled:
+class Spoiled(Struct, frozen=True):
     """A scan arrived in pieces and must be scanned again."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(Discreet, frozen=True):
     """One character. `fast`: too fast for a hand. `numlock_off`: a keypad key without NumLock."""
 
-    character: str = field(repr=False)
+    character: str
     at: int
     fast: bool = False
     numlock_off: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pressed:
+class Pressed(Struct, frozen=True):
     """A key with a meaning."""
 
     act: Act
@@ -61,15 +59,13 @@ class Pressed:
     fast: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ticked:
+class Ticked(Struct, frozen=True):
     """Time went by."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """Whether a credential can be one at all."""
 
     ticket: int
@@ -77,8 +73,7 @@ class Checked:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class LookedUp:
+class LookedUp(Struct, frozen=True):
     """The answer to a look-up."""
 
     ticket: int
@@ -86,8 +81,7 @@ class LookedUp:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """The answer to an order."""
 
     ticket: int
@@ -95,8 +89,7 @@ class Settled:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The counter raised. `unknown` is False only when it is certain that nothing was done."""
 
     ticket: int
@@ -105,24 +98,21 @@ class Failed:
     unknown: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Reprinted:
+class Reprinted(Struct, frozen=True):
     """Whether there was a slip to print again."""
 
     queued: bool
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRead:
+class HistoryRead(Struct, frozen=True):
     """The last redemptions and reversals, newest first."""
 
     rows: tuple[TapeRow, ...]
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class StatusRead:
+class StatusRead(Struct, frozen=True):
     """How the terminal is doing."""
 
     status: Status
@@ -137,77 +127,66 @@ Event = ClerkEvent | CounterEvent | Ticked
 # What the flow asks for.
 
 
-@dataclass(frozen=True, slots=True)
-class AskCheck:
+class AskCheck(Discreet, frozen=True):
     """Ask whether this can be a credential at all: free of charge."""
 
     ticket: int
-    credential: str = field(repr=False)
+    credential: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskLookUp:
+class AskLookUp(Discreet, frozen=True):
     """Ask what this is."""
 
     ticket: int
-    credential: str = field(repr=False)
-    last4: str = field(repr=False)
+    credential: str
+    last4: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskCommit:
+class AskCommit(Struct, frozen=True):
     """Redeem or reverse; asked again with the same order when the answer is lost (AX-03)."""
 
     ticket: int
     order: Order
 
 
-@dataclass(frozen=True, slots=True)
-class AskReprint:
+class AskReprint(Struct, frozen=True):
     """Print a marked copy of a slip (AX-19)."""
 
     serial: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskSettleSlip:
+class AskSettleSlip(Struct, frozen=True):
     """A slip of unknown fate: print a marked copy, or abandon it."""
 
     serial: str
     reprint: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AskDismiss:
+class AskDismiss(Struct, frozen=True):
     """The clerk has read a notice."""
 
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True)
-class AskHistory:
+class AskHistory(Struct, frozen=True):
     """Read the history again."""
 
 
-@dataclass(frozen=True, slots=True)
-class AskStatus:
+class AskStatus(Struct, frozen=True):
     """Read the status again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Beep:
+class Beep(Struct, frozen=True):
     """Make a sound."""
 
     tone: Tone
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchLanguage:
+class SwitchLanguage(Struct, frozen=True):
     """Show the other language."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quit:
+class Quit(Struct, frozen=True):
     """Close the kiosk."""
 
 

@@ -8,8 +8,9 @@ Invariants: an answer of the counter that belongs to an earlier question changes
 `Act.CONFIRM` from a hand leads to an order.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from terminal.kiosk import records, till
 from terminal.kiosk.events import (

@@ -8,9 +8,11 @@ whole: what is torn is reported as torn; a key that comes out with `fast` set wa
 hand; the buffer is bounded.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
+
+from terminal.kiosk.discreet import Discreet
 from vouchers.limits import CREDENTIAL_CHARS_MAX, LAST4_DIGITS
 
 TERMINATORS: Final = frozenset({"enter", "ctrl+j", "ctrl+m", "tab"})
@@ -21,8 +23,7 @@ PASTE_LINES_MAX: Final = 64
 _GROUP_SEPARATOR: Final = "\x1d"
 
 
-@dataclass(frozen=True, slots=True)
-class GateSettings:
+class GateSettings(Struct, frozen=True):
     """How a scanner types. `prefix` is a preamble the scanner was programmed to send, if any.
 
     `gap_s`: characters of one scan follow each other at most this far apart (5 to 20 ms measured;
@@ -40,26 +41,23 @@ class GateSettings:
     hand_gap_s: float = 0.15
 
 
-@dataclass(frozen=True, slots=True)
-class Stroke:
+class Stroke(Discreet, frozen=True):
     """One key: its name, its character if it has one, and when it was struck (seconds)."""
 
     name: str
-    character: str | None = field(repr=False)
+    character: str | None
     at_s: float
     fast: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Burst:
+class Burst(Discreet, frozen=True):
     """A whole scan, without prefix and terminator."""
 
-    text: str = field(repr=False)
+    text: str
     at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Torn:
+class Torn(Struct, frozen=True):
     """Pieces of a scan that may not be put together: the code must be scanned again."""
 
     at_s: float

@@ -7,9 +7,10 @@ never shown; a code is shown while it is typed and, masked, while the last four 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
+
+from msgspec import Struct
 
 from terminal import words
 from terminal.kiosk.states import (
@@ -44,8 +45,7 @@ class Mood(StrEnum):
     LIST = "list"
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A voucher that the demo made: shown in the help, with its last four digits on purpose."""
 
     code: str
@@ -54,8 +54,7 @@ class Sample:
     en: str
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """Who reads the page: language, merchant's time zone, samples of a demo, sound or none."""
 
     language: Language
@@ -66,8 +65,7 @@ class Setting:
     """That of the customer display: Chinese only where its panel has the characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line of a list; `chosen` is where the cursor stands, `marked` asks for attention."""
 
     columns: tuple[str, ...]
@@ -75,8 +73,7 @@ class Row:
     marked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """The panel. `big` is drawn in blocks and `word` says it; `field` is what is being typed.
 
     `boxes` are filled and empty boxes for digits that must not be read; `keys` what can be pressed

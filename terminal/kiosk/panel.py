@@ -6,9 +6,10 @@ Invariants: no line is wider than asked, there are never more lines than asked, 
 says which keys work is always among them.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from terminal.kiosk import blocks
 from terminal.kiosk.pages import Page, Row
@@ -38,8 +39,7 @@ class Style(StrEnum):
     MAIN = "main"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A piece of a line."""
 
     text: str

@@ -71,6 +71,7 @@ class LineMode:
         self._session.look_around()
         self._settle(1.0)
         self._show()
+        self._session.seen()
         for line in self._lines:
             self._settle(0.0)
             for event in events_of(line.rstrip("\r\n"), self._session.shown.stage):

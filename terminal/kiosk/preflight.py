@@ -11,9 +11,10 @@ import select
 import termios
 import tty
 from collections.abc import Mapping
-from dataclasses import dataclass
 from time import monotonic
 from typing import Final
+
+from msgspec import Struct
 
 COLUMNS_MIN: Final = 60
 ROWS_MIN: Final = 18
@@ -26,8 +27,7 @@ _PROBE: Final = b"\r\xe5\x88\xb8\x1b[6n"
 _WIPE: Final = b"\r  \r"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """`problem` is a phrase key when the kiosk cannot be shown; `fields` go into it."""
 
     problem: str | None

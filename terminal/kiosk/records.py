@@ -6,8 +6,9 @@ Invariants: a reversal needs a reason from the closed list and `Act.CONFIRM`, li
 question about a slip is answered by a digit of a hand, never by a scan.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from terminal.kiosk.events import (
     AskCommit,

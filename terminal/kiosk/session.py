@@ -7,9 +7,10 @@ Invariant: an order that was given is never forgotten by a new screen: `renew` r
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from terminal.kiosk.clock import now_ms
 from terminal.kiosk.customer import Lines, customer_lines
@@ -58,6 +59,8 @@ class Session:
         self._worker = CounterWorker(counter, self._answered)
         self.setting = setting
         self.leaving = False
+        self.begin: Callable[[], ScannerSide | None] = _nothing
+        """What waits until the counter can be seen; answers the scanner, if it can be told."""
         self.play: Callable[[Tone], None] = _ignore
         self.show_customer: Callable[[str, str], None] | None = None
         """Where a customer display takes two lines, if there is one."""
@@ -83,6 +86,11 @@ class Session:
         """Ask how things are and what was done: a front end is there to hear it."""
         self.refresh()
         self._worker.submit(AskHistory())
+
+    def seen(self) -> None:
+        """The counter can be seen: begin, once, what waited for it."""
+        begin, self.begin = self.begin, _nothing
+        self.scanner = begin() or self.scanner
 
     def close(self) -> None:
         """End; what was asked is still answered."""
@@ -138,6 +146,10 @@ class Session:
 
     def _answered(self, event: CounterEvent) -> None:
         self.deliver(event)
+
+
+def _nothing() -> None:
+    """Nothing waits, and no scanner listens."""
 
 
 def _ignore(_: object) -> None:

@@ -7,9 +7,11 @@ monotonic milliseconds, times inside counter values are milliseconds UTC.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct, field
+
+from terminal.kiosk.discreet import Discreet
 from terminal.outcomes import Notice, Redeemed, Reversed, Status, TapeRow, View
 from vouchers.reasons import Refusal
 
@@ -41,33 +43,29 @@ UNDO_REASONS = (
 """Decision 11: the closed list, in the order of the digits 1 to 6."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Discreet, frozen=True):
     """Waiting for a code; `typed` is what the clerk typed of one so far."""
 
-    typed: str = field(default="", repr=False)
+    typed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Last4:
+class Last4(Discreet, frozen=True):
     """A code is there; the last four digits of the mobile are asked for (EV-041)."""
 
     ticket: int
-    credential: str = field(repr=False)
-    typed: str = field(default="", repr=False)
+    credential: str
+    typed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Looking:
+class Looking(Discreet, frozen=True):
     """The counter looks the voucher up. `credential` lets the clerk retype the last four."""
 
     ticket: int
-    credential: str = field(repr=False)
+    credential: str
     since: int
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(Struct, frozen=True):
     """What it is and what is left is shown; shares and the confirmation are asked (EV-046)."""
 
     view: View
@@ -80,8 +78,7 @@ class Asking:
         return int(self.typed) if self.typed else 1
 
 
-@dataclass(frozen=True, slots=True)
-class RedeemOrder:
+class RedeemOrder(Struct, frozen=True):
     """A confirmed redemption. The request id was made before the first call (AX-03)."""
 
     request: str
@@ -89,8 +86,7 @@ class RedeemOrder:
     shares: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReverseOrder:
+class ReverseOrder(Struct, frozen=True):
     """A confirmed reversal; repeating it is harmless (AX-05)."""
 
     serial: str
@@ -100,8 +96,7 @@ class ReverseOrder:
 Order = RedeemOrder | ReverseOrder
 
 
-@dataclass(frozen=True, slots=True)
-class Committing:
+class Committing(Struct, frozen=True):
     """The counter was told to commit. `tries` counts the answers that never came.
 
     `retry_at` is when the same order is asked again; `late` says that it takes long.
@@ -116,24 +111,21 @@ class Committing:
     late: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """Redeemed (EV-047). The successor code is hidden again after a while."""
 
     result: Redeemed
     since: int
 
 
-@dataclass(frozen=True, slots=True)
-class Undone:
+class Undone(Struct, frozen=True):
     """A redemption was reversed."""
 
     result: Reversed
     product_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Discreet, frozen=True):
     """A no. While `latched`, the next scan is held until the clerk has cleared it.
 
     `retry` is the credential whose last four may be typed again.
@@ -142,32 +134,28 @@ class Refused:
     refusal: Refusal
     view: View | None = None
     latched: bool = False
-    retry: str | None = field(default=None, repr=False)
+    retry: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """The counter could not answer and nothing was done; `message` says what it said."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """The list of redemptions and reversals (EV-050); `cursor` is the chosen row."""
 
     cursor: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reasons:
+class Reasons(Struct, frozen=True):
     """Why is this row to be undone? Digits 1 to 6."""
 
     row: TapeRow
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmUndo:
+class ConfirmUndo(Struct, frozen=True):
     """The last question before a reversal."""
 
     row: TapeRow
@@ -175,15 +163,13 @@ class ConfirmUndo:
     asked_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeOpen:
+class NoticeOpen(Struct, frozen=True):
     """One notice that a person must deal with."""
 
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True)
-class Help:
+class Help(Struct, frozen=True):
     """The keys and the sample codes; `page` counts from 0."""
 
     page: int = 0
@@ -207,8 +193,7 @@ Scene = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
+class Leaving(Struct, frozen=True):
     """Shall the kiosk close? `back` is what was on the screen."""
 
     back: Scene
@@ -218,16 +203,14 @@ class Leaving:
 Stage = Scene | Leaving
 
 
-@dataclass(frozen=True, slots=True)
-class Flash:
+class Flash(Struct, frozen=True):
     """A line that says something in passing; `key` names the phrase."""
 
     key: str
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """Everything that a front end needs to draw: nothing else decides what is on the screen."""
 
     stage: Stage

@@ -9,8 +9,10 @@ question was put; an order whose answer is lost is asked again as it was, never 
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from terminal.kiosk.events import (
     AskCheck,
@@ -63,8 +65,7 @@ STILL_OPEN: Final = frozenset({Reason.BUSY, Reason.OUTCOME_UNKNOWN, Reason.OUT_O
 """Refusals that say nothing about an order whose first answer was lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """Where an event leads, what it asks for and what is said in passing."""
 
     stage: Stage
@@ -72,8 +73,7 @@ class Step:
     flash: Flash | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Identities:
+class Identities(Struct, frozen=True):
     """Fresh names: a ticket per question to the counter, a request id per redemption (AX-03)."""
 
     ticket: Callable[[], int]

@@ -7,9 +7,10 @@ same request gives the first result again, as the port promises.
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
+
+from msgspec.structs import replace
 
 from terminal.errors import OutcomeUnknown, OutOfService
 from terminal.outcomes import Delivery, Notice, Redeemed, Reversed, Status, TapeRow, View

@@ -4,7 +4,7 @@ Responsible for: one plain example of each value. Not responsible for: a counter
 time is fixed, so pictures are reproducible.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from terminal.outcomes import (
     Delivery,

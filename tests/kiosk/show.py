@@ -2,9 +2,10 @@
 
 import argparse
 import logging
-from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from terminal.kiosk import Sample, Setting, run_kiosk
 from terminal.words import Language

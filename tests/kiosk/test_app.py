@@ -229,3 +229,26 @@ def test_ready_and_fault_are_states_of_a_new_session() -> None:
     session.look_around()
     assert session.shown.stage == Ready() and not isinstance(session.shown.stage, Fault)
     session.close()
+
+
+def test_what_waits_for_the_counter_begins_once() -> None:
+    """Devices are started when there is something to see, and not again for a new screen."""
+    session, begun = session_on(with_samples()), list[str]()
+
+    def begin() -> None:
+        begun.append(session.shown.stage.__class__.__name__)
+
+    session.begin = begin
+
+    async def work() -> None:
+        app = KioskApp(session, driver=None)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            assert "Scan a voucher" in text(app)
+
+    run(work())
+    assert begun == ["Ready"]
+    session.renew()
+    run(work())
+    assert begun == ["Ready"]
+    session.close()

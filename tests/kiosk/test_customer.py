@@ -3,9 +3,9 @@
 import os
 import select
 import tty
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from drivers.display import Display, DisplayProfile
 from terminal.kiosk.customer import customer_lines

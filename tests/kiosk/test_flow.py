@@ -1,11 +1,11 @@
 """The hot path: code, last four, what it is and what is left, shares, confirm, outcome."""
 
-from dataclasses import replace
 from itertools import count
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from terminal.kiosk import flow as flows
 from terminal.kiosk import till

@@ -6,13 +6,13 @@ tests/kiosk/test_pages.py`, then look at the difference.
 """
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from terminal import words
 from terminal.kiosk import bars
@@ -258,6 +258,9 @@ def test_status_says_what_is_wrong_in_words() -> None:
     alone = replace(STATUS, network="none", printer="strange")
     line = drawn(bars.status_line(Shown(Ready(), None, alone, ()), setting, 80, NOON))
     assert "stand-alone" in line and "unsent" not in line and "strange" in line
+    wrong = replace(STATUS, network="not_set_up", printer="not_set_up", scanner="not_set_up")
+    line = drawn(bars.status_line(Shown(Ready(), None, wrong, ()), setting, 120, NOON))
+    assert all(f"{one} NOT SET UP" in line for one in ("NETWORK", "PRINTER", "SCANNER"))
     start = bars.status_line(Shown(Ready(), None, None, ()), setting, 80, NOON)
     assert "starting" in drawn(start)
 

@@ -1,8 +1,7 @@
 """Off the hot path: history, undo, reprint, notices, help."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from terminal.kiosk.events import (
     AskCommit,

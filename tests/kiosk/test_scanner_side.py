@@ -2,10 +2,10 @@
 
 import queue
 from collections.abc import Iterator
-from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from drivers.emulated.scanner import EmulatedScanner
 from drivers.scanner.profile import ScannerProfile

@@ -1,10 +1,10 @@
 """The counter's thread: every question gets one answer, whatever the counter does."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from queue import SimpleQueue
 
 import pytest
+from msgspec.structs import replace
 
 from terminal.errors import OutOfService
 from terminal.kiosk.events import (

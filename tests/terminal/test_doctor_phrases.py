@@ -11,6 +11,7 @@ from drivers.escpos.status import PrinterStatus
 from terminal import doctor
 from terminal.doctor.phrase import Level
 from terminal.doctor.phrases import CHECKS, PHRASES
+from terminal.station import NOT_SET_UP
 from terminal.words import Language
 
 
@@ -32,6 +33,7 @@ def test_phrases_say_the_same_in_both_languages(name: str) -> None:
 def test_everything_that_is_found_can_be_said() -> None:
     """Every finding that a check can make has its words, and no words are left over."""
     used = {f"printer.{status}" for status in PrinterStatus}
+    used |= {f"{device}.{NOT_SET_UP}" for device in ("printer", "scanner")}
     used |= {"scanner.none", "scanner.ready", "scanner.lost", "scanner.unused", "unchecked"}
     used |= {said_as(what) for what in probed()}
     for path in Path(doctor.__file__).parent.glob("*.py"):

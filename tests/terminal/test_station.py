@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +17,9 @@ from terminal import cli, commands, commands_run, keys
 from terminal import identity as identities
 from terminal.datadir import DataDir
 from terminal.errors import Misconfigured
+from terminal.outcomes import View
 from terminal.place import Place
-from terminal.station import Station
+from terminal.station import NOT_SET_UP, Station
 from tests.terminal.service import LAST4, Central
 
 SYNC = ["ok", "pulled", "pushed", "up_to", "behind", "replica_age_s"]
@@ -167,3 +169,105 @@ def test_an_address_that_may_not_be_used_is_wrong_configuration(
         Station(Place(load(str(config))))
     config.write_text(SETTINGS.format(witness="") + "[central]\ninsecure_http = true\n")
     Station(Place(load(str(config)))).stop()
+
+
+@pytest.fixture
+def behind(central: Central, run: Run, config: Path) -> Iterator[Callable[[str], Station]]:
+    """Opens a paired terminal whose followers come after the counter, with these settings."""
+    run("enrol", central.url, central.code("STATION"))
+    opened: list[Station] = []
+
+    def open_with(settings: str) -> Station:
+        config.write_text(settings)
+        opened.append(Station(Place(load(str(config))), equipped=False))
+        return opened[-1]
+
+    yield open_with
+    for station in opened:
+        station.stop()
+
+
+def test_followers_come_after_the_counter(
+    central: Central, run: Run, behind: Callable[[str], Station]
+) -> None:
+    """The counter answers before anything else was loaded; then all of it comes by itself."""
+    bought = central.issue()
+    run("sync")
+    station, scans, ended = behind(SETTINGS.format(witness="")), list[Scan](), threading.Event()
+    status = station.counter.status
+    before = status()
+    assert (before.network, before.printer, before.scanner) == ("offline", "starting", "none")
+    assert isinstance(station.counter.look_up(str(bought["code"]), LAST4), View)
+    station.start_behind(scans.append, ended.set)
+    assert ended.wait(10)
+    until(lambda: (status().network, status().printer) == ("online", "ready"))
+    until(lambda: status().scanner == "ready")
+    emulated.register().scanner("station").scan("12345678")
+    until(lambda: [scan.text for scan in scans] == ["12345678"])
+
+
+def test_what_cannot_be_started_is_a_word(behind: Callable[[str], Station]) -> None:
+    """Wrong profiles and an address that may not be used: each says so, and the counter works."""
+    settings = SETTINGS.format(witness="").replace('profile = "emulated"', 'profile = "epsom"')
+    station, ended = behind(settings), threading.Event()
+    away = msgspec.structs.replace(station.counter.parts.identity, url="http://shop.example")
+    station.counter.parts.identity = away
+    station.start_behind(lambda _: None, ended.set)
+    assert ended.wait(10)
+    said = station.counter.status()
+    assert (said.network, said.printer, said.scanner) == (NOT_SET_UP,) * 3
+
+
+@pytest.mark.parametrize(
+    ("missing", "lamps"),
+    [
+        ("terminal.printing", ("online", NOT_SET_UP, "ready")),
+        ("terminal.scanning", ("online", "ready", NOT_SET_UP)),
+        ("terminal.sync_worker", (NOT_SET_UP, "ready", "ready")),
+        ("drivers.display", ("online", "ready", "ready")),
+    ],
+)
+def test_a_library_that_is_missing_stops_only_what_needs_it(
+    behind: Callable[[str], Station],
+    missing: str,
+    lamps: tuple[str, str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each follower is loaded by itself; a display without its code leaves no lamp but a log."""
+    monkeypatch.setitem(sys.modules, missing, None)
+    station = behind(SETTINGS.format(witness="") + '[display]\nport = "emulated://display"\n')
+    station.start_behind(lambda _: None)
+    status = station.counter.status
+    until(lambda: (status().network, status().printer, status().scanner) == lamps)
+
+
+def test_without_printing_a_running_terminal_still_opens(
+    central: Central, run: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run` and the demo equip the counter at once, and a missing library is a word there too."""
+    run("enrol", central.url, central.code("STATION"))
+    monkeypatch.setitem(sys.modules, "terminal.printing", None)
+    with commands_run.held_station(load(str(config)), commands.serve, wait_s=1) as station:
+        assert station.counter.status().printer == NOT_SET_UP
+
+
+def test_a_stop_while_things_start_leaves_nothing_running(
+    behind: Callable[[str], Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was being started is waited for, what comes after it is not begun."""
+    station = behind(SETTINGS.format(witness=""))
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow(_: Callable[[Scan], None]) -> None:
+        entered.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(station, "scan_into", slow)
+    station.start_behind(lambda _: None, lambda: pytest.fail("the end was reached"))
+    assert entered.wait(10)
+    ending = threading.Thread(target=station.settle)
+    ending.start()
+    until(station._ending.is_set)
+    go_on.set()
+    ending.join(10)
+    assert not ending.is_alive() and station.printing is None and station.syncing is None
