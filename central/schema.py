@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -318,6 +319,15 @@ Index("bookings_by_serial", bookings.c.merchant, bookings.c.serial)
 Index("bookings_by_voucher", bookings.c.merchant, bookings.c.voucher)
 Index("bookings_by_verdict", bookings.c.merchant, bookings.c.posid, bookings.c.verdict_seq)
 Index("bookings_by_time", bookings.c.merchant, bookings.c.received_at)
+# What waits for a person is counted at every look of a monitoring system, and is little.
+_WAITS_FOR_A_PERSON: Final = text("verdict <> 'accepted' AND settled IS NULL")
+Index(
+    "bookings_open",
+    bookings.c.merchant,
+    bookings.c.verdict,
+    sqlite_where=_WAITS_FOR_A_PERSON,
+    postgresql_where=_WAITS_FOR_A_PERSON,
+)
 
 # Counters by name: `verdicts:POSID` numbers the changes of verdict of a terminal's entries.
 counters: Final = _table("counters", _key("name", "text"), _int("value"))

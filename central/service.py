@@ -128,6 +128,11 @@ def open_central(url: str) -> Central:
 def _check_revision(connection: Connection) -> None:
     if not inspect(connection).has_table("alembic_version"):
         raise Misconfigured("this is not a central database; make one with `hexiao central init`")
+    check_revision(connection)
+
+
+def check_revision(connection: Connection) -> None:
+    """Read which version a database is at. Raises Misconfigured when another program's."""
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if found != REVISION:
         raise Misconfigured(

@@ -40,6 +40,8 @@ class Central(Section, frozen=True, kw_only=True):
     """For `hexiao central serve`: 0 takes a free port and prints it."""
     public_url: str = ""
     """For `hexiao central enrol-code`: the address terminals use; empty: that of `serve`."""
+    log: Literal["text", "json"] = "text"
+    """For `hexiao central serve` and `jobs run`: the log's lines, for people or for machines."""
 
 
 class Printer(Section, frozen=True, kw_only=True):

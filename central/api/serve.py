@@ -18,7 +18,9 @@ from sqlalchemy import update
 from central import jobs, schema
 from central.api import app
 from central.api.waiting import Waiters
+from central.api.watching import Watched
 from central.errors import OutOfService
+from central.metrics import Metrics
 from central.service import Central
 
 _GRACE_S: Final = 5
@@ -38,8 +40,9 @@ class Service:
         self.url = url or _address(host, self._listening.getsockname()[1])
         self._waiters = Waiters(central)
         self._jobs_stop = threading.Event()
+        metrics = Metrics(central, lambda: len(self._waiters))
         config = uvicorn.Config(
-            app.build(central, self._waiters),
+            Watched(app.build(central, self._waiters, metrics), metrics),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_GRACE_S,

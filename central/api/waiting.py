@@ -42,6 +42,11 @@ class Waiters:
         """How many wait now."""
         return len(self._waiting)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the process is about to end."""
+        return self._stopped
+
     async def wait(self, cursors: Mapping[int, str], seconds: int) -> bool:
         """Wait until a bucket has moved past its cursor; False when the time ran out first."""
         if self._stopped:

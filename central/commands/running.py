@@ -1,7 +1,6 @@
 """Commands that make and run the service: init, migrate, serve, jobs, demo-seed."""
 
 import argparse
-import logging
 import secrets
 import signal
 import threading
@@ -9,7 +8,7 @@ from dataclasses import asdict
 
 from central import bench as benches
 from central import demo_seed as demo
-from central import jobs, restoring, service, setup, texts
+from central import jobs, logs, restoring, service, setup, texts
 from central.bench_ground import Effort
 from central.commands.context import Context
 from central.errors import Misconfigured, Refused
@@ -55,7 +54,7 @@ def serve(context: Context, args: argparse.Namespace) -> int:
     """Serve terminals until a signal."""
     from central.api import serve as http  # uvicorn and Litestar cost a second; others need neither
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.begin(context.settings.log)
     settings = context.settings
     host = args.host or settings.host
     port = settings.port if args.port is None else args.port
@@ -88,6 +87,7 @@ def jobs_run(context: Context, args: argparse.Namespace) -> int:
             raise Misconfigured(f"there is no job {name!r}; jobs: {', '.join(sorted(known))}")
     with context.central() as central:
         if args.loop:
+            logs.begin(context.settings.log)
             stop = threading.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: stop.set())
