@@ -40,7 +40,8 @@ _UNREADABLE: Final[Read] = (None, None)
 class Upload:
     """Entries `first`, `first`+1, … of a stream. `signatures` by sequence; those given are checked.
 
-    `prev` is the hash before the first entry, lower-case hex.
+    `prev` is the hash before the first entry, lower-case hex. `aside` has the hashes of bodies that
+    are not here, because they could not be sent: their bodies are empty.
     """
 
     posid: str
@@ -49,6 +50,14 @@ class Upload:
     prev: str
     bodies: Sequence[str]
     signatures: Mapping[int, bytes] = field(default_factory=dict)
+    aside: Mapping[int, str] = field(default_factory=dict)
+
+    def hashes(self) -> list[str]:
+        """The hash of each entry, in order."""
+        return [
+            self.aside.get(seq) or entries.entry_hash(body)
+            for seq, body in enumerate(self.bodies, start=self.first)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

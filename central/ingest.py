@@ -19,7 +19,6 @@ from central.arriving import Line, Upload
 from central.claims import Claimant
 from central.database import retried
 from central.service import Central, Work
-from vouchers import entries
 from vouchers.times import HOUR_MS
 
 
@@ -65,7 +64,7 @@ def ingest(central: Central, upload: Upload) -> Held | Gap | Forked | UnknownStr
             return UnknownStream()
         if upload.first > stream.seq + 1:
             return Gap(stream.seq + 1)
-        hashes = [entries.entry_hash(body) for body in upload.bodies]
+        hashes = upload.hashes()
         differs = forks.first_difference(work, stream, upload, hashes)
         new = max(0, stream.seq + 1 - upload.first)
         if differs is None and stream.forked_at is not None and new < len(hashes):

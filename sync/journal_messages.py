@@ -1,4 +1,4 @@
-"""The bodies with which a terminal gets its own journal back after its disk was lost or put back.
+"""The rarer bodies about a journal: an entry that cannot be sent, and a lost journal coming back.
 
 Responsible for: their names and forms, and strict or tolerant decoders as in `messages`. Not
 responsible for: believing them; chains and signatures are checked where the journal is. Invariant:
@@ -10,9 +10,20 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from sync.limits import BATCH_ENTRIES_MAX
+from sync.limits import BATCH_ENTRIES_MAX, SCHEMA
 from sync.messages import decoded
-from sync.shapes import Answer, Count, Hash, Key32, Positive, Signature, Small
+from sync.shapes import Answer, Count, Hash, Key32, Positive, Request, Signature, Small
+
+
+class SetAside(Request, frozen=True, kw_only=True):
+    """`POST /journal/{posid}/{epoch}/aside`: an entry that central refused, by what the chain needs
+    of it. `prev` is the hash before it, `sig` the signature over `hash`."""
+
+    schema: Positive = SCHEMA
+    seq: Positive
+    prev: Hash
+    hash: Hash
+    sig: Signature
 
 
 class Said(Answer, frozen=True, kw_only=True):
@@ -62,8 +73,14 @@ class HeldPage(Answer, frozen=True, kw_only=True):
     more: bool = False
 
 
+_SET_ASIDE: Final = msgspec.json.Decoder(SetAside)
 _JOURNAL: Final = msgspec.json.Decoder(HeldJournal)
 _PAGE: Final = msgspec.json.Decoder(HeldPage)
+
+
+def decode_set_aside(body: bytes) -> SetAside:
+    """Raises `Garbled`."""
+    return decoded(_SET_ASIDE, body)
 
 
 def decode_held_journal(body: bytes) -> HeldJournal:

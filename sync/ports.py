@@ -14,6 +14,7 @@ from typing import Protocol
 
 from sync.acks import Ack, ServerTime
 from sync.feed import Checkpoint, FeedPage
+from sync.journal_messages import SetAside
 from sync.messages import (
     Batch,
     BatchAnswer,
@@ -178,6 +179,10 @@ class CentralPort(Protocol):
 
     def push(self, posid: str, epoch: int, batch: Batch) -> BatchAnswer:
         """`POST /journal/{posid}/{epoch}`."""
+        ...
+
+    def set_aside(self, posid: str, epoch: int, aside: SetAside) -> BatchAnswer:
+        """`POST /journal/{posid}/{epoch}/aside`."""
         ...
 
     def feed(

@@ -6,7 +6,8 @@ cannot read. Not responsible for: reading the journal, talking to central or wai
 Invariants:
 - a batch is contiguous and begins after what central has signed for, or where central asks;
 - an acknowledgement counts only if a known key signed it, for this stream, with our own hash;
-- nothing is ever skipped or dropped: an entry that is refused alone is named and tried again;
+- nothing is dropped: an entry that central refuses alone is set aside there by its hash and its
+  signature, stays in the journal, and holds up nothing behind it;
 - once `fence` is set nothing is sent any more, except what a revoked terminal still has: central
   sets it aside and keeps it.
 """
@@ -28,6 +29,11 @@ LINGER_MS: Final = 100
 
 _OVERHEAD_BYTES: Final = 512
 """The batch around its entries: field names, hash, signature."""
+
+PASSED_FREELY: Final = 3
+"""Entries in a row that are set aside without a pause between them."""
+
+_BUG_STATUS: Final = 500
 
 _CUT_STATUS: Final = frozenset({400, 413, 422})
 """Refusals of what was sent, which a smaller batch may escape."""
@@ -67,7 +73,8 @@ class Sending:
     """What the sender remembers between answers, per epoch. Losing it costs a resent batch.
 
     `resume` is the next sequence to send when it is not the one after the watermark. `poison` is
-    an entry that central refuses even alone; the counter shows it, central's people must act.
+    an entry that central refuses even alone and that is to be set aside; `passed` counts those in
+    a row, because one is an accident and many are a mistake that a person should end.
     """
 
     resume: int | None = None
@@ -75,6 +82,7 @@ class Sending:
     pace: Pace = field(default_factory=Pace)
     fence: Fence | None = None
     poison: int | None = None
+    passed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,13 @@ class Send:
 
     after: int
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Have central set entry `seq` aside: it takes the hash and the signature for it."""
+
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +124,7 @@ class Heard:
     verdicts: Sequence[Verdict] = ()
 
 
-def plan(sending: Sending, stream: Stream, *, now_ms: int) -> Send | Rest | Fence:
+def plan(sending: Sending, stream: Stream, *, now_ms: int) -> Send | Pass | Rest | Fence:
     """What to do now (`now_ms` monotonic)."""
     if sending.fence is not None and sending.fence.trouble != "revoked":
         return sending.fence
@@ -118,9 +133,12 @@ def plan(sending: Sending, stream: Stream, *, now_ms: int) -> Send | Rest | Fenc
     if waiting <= 0:
         return Rest(None)
     wait_ms = sending.pace.wait_ms(now_ms)
-    if waiting < sending.batch_max:
+    poisoned = sending.poison == after + 1
+    if waiting < sending.batch_max and not poisoned:
         wait_ms = max(wait_ms, LINGER_MS - stream.waited_ms)
-    return Rest(wait_ms) if wait_ms > 0 else Send(after, sending.batch_max)
+    if wait_ms > 0:
+        return Rest(wait_ms)
+    return Pass(after + 1) if poisoned else Send(after, sending.batch_max)
 
 
 def pack(prev: str, lines: Sequence[JournalLine]) -> tuple[Batch, Sent]:
@@ -186,6 +204,10 @@ def failed(
     if isinstance(error, Busy):
         return _later(sending, now_ms, chance, error.problem.retry_after_s)
     if isinstance(error, Refused):
+        if error.problem.status == _BUG_STATUS:
+            # A bug over one entry must not hold up those before it; it is never set aside for it.
+            smaller = max(1, (sent.last - sent.first + 1) // 2)
+            return _later(replace(sending, batch_max=smaller), now_ms, chance)
         changed = _refused(sending, sent, error, stream)
         if changed is None:
             return _later(sending, now_ms, chance)
@@ -199,6 +221,16 @@ def failed(
         sending = replace(sending, batch_max=max(1, (sent.last - sent.first + 1) // 2))
     assert isinstance(error, NoContact)
     return _later(sending, now_ms, chance)
+
+
+def set_aside(heard: Heard, before: Sending, *, now_ms: int, chance: float) -> Heard:
+    """What `answered` made of an acknowledged `Pass`. Several in a row get slower and slower."""
+    passed = before.passed + 1
+    after = replace(heard.sending, passed=passed)
+    if passed > PASSED_FREELY:
+        pace = after_failure(Pace(passed - PASSED_FREELY), now_ms=now_ms, chance=chance)
+        after = replace(after, pace=pace)
+    return replace(heard, sending=after)
 
 
 def compare_head(

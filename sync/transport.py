@@ -134,6 +134,13 @@ class HttpCentral:
         path = f"/journal/{quote(posid, safe='')}/{epoch}"
         return messages.decode_batch_answer(self._post(path, batch))
 
+    def set_aside(
+        self, posid: str, epoch: int, aside: journal_messages.SetAside
+    ) -> messages.BatchAnswer:
+        """`POST /journal/{posid}/{epoch}/aside`."""
+        path = f"/journal/{quote(posid, safe='')}/{epoch}/aside"
+        return messages.decode_batch_answer(self._post(path, aside))
+
     def held_journal(self, posid: str) -> journal_messages.HeldJournal:
         """`GET /journal/{posid}`: what central holds of this terminal."""
         ask = self._get(f"/journal/{quote(posid, safe='')}", {})
@@ -319,6 +326,8 @@ def _refusal(response: httpx.Response, body: bytes) -> Exception:
     if problem is None or problem.status != status:
         if status in _PROXY:
             return Unreachable(f"a proxy answered {status}: central is not behind it")
+        if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+            return Slow("something on the way to central refuses a body of this size")
         return Garbled(f"an answer {status} that central does not give")
     return Busy(problem) if status in _BUSY else Refused(problem)
 

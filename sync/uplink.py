@@ -13,11 +13,12 @@ from typing import Final
 from sync import sender
 from sync.acks import Signed, read_time
 from sync.errors import SyncError, Unreachable
+from sync.journal_messages import SetAside
 from sync.limits import BATCH_ENTRIES_MAX
-from sync.messages import Hello
+from sync.messages import BatchAnswer, Hello
 from sync.pacing import Pace, after_failure
 from sync.ports import Ports
-from sync.sender import Fence, Rest, Send, Sending, Sent, Stream
+from sync.sender import Fence, Heard, Pass, Rest, Send, Sending, Sent, Stream
 
 GREET_EVERY_MS: Final = 24 * 3_600_000
 """`hello` at start and daily (design, section 7)."""
@@ -90,6 +91,8 @@ class Uplink:
             match sender.plan(self._sending(epoch), stream, now_ms=now_ms):
                 case Send() as send:
                     return self._exchange(stream, send)
+                case Pass(seq):
+                    return self._pass(stream, seq)
                 case Rest(int(wait_ms)):
                     waits.append(wait_ms)
                 case _:
@@ -121,24 +124,50 @@ class Uplink:
         batch, sent = sender.pack(prev, lines)
         try:
             answer = self._ports.central.push(stream.posid, stream.epoch, batch)
-            heard = sender.answered(
-                self._sending(stream.epoch),
-                sent,
-                answer,
-                stream=stream,
-                keys=self._ports.holder.server_keys(),
-                own_hash=lambda seq: journal.hash_at(stream.epoch, seq),
-            )
+            heard = self._heard(stream, sent, answer)
         except SyncError as error:
             return self._failed(stream, sent, error)
+        self._keep_heard(stream, heard)
+        return 0
+
+    def _pass(self, stream: Stream, seq: int) -> int:
+        """Have an entry set aside that central refused alone."""
+        journal, clock = self._ports.journal, self._ports.clock
+        (line,) = journal.entries(stream.epoch, after=seq - 1, limit=1)
+        prev = journal.hash_at(stream.epoch, seq - 1)
+        assert prev is not None
+        sent, before = Sent(seq, seq), self._sending(stream.epoch)
+        aside = SetAside(seq=seq, prev=prev, hash=line.hash, sig=line.sig)
+        try:
+            answer = self._ports.central.set_aside(stream.posid, stream.epoch, aside)
+            heard = self._heard(stream, sent, answer)
+        except SyncError as error:
+            return self._failed(stream, sent, error)
+        now_ms = clock.monotonic_ms()
+        after = sender.set_aside(heard, before, now_ms=now_ms, chance=clock.random())
+        self._keep_heard(stream, after)
+        return after.sending.pace.wait_ms(now_ms)
+
+    def _heard(self, stream: Stream, sent: Sent, answer: BatchAnswer) -> Heard:
+        return sender.answered(
+            self._sending(stream.epoch),
+            sent,
+            answer,
+            stream=stream,
+            keys=self._ports.holder.server_keys(),
+            own_hash=lambda seq: self._ports.journal.hash_at(stream.epoch, seq),
+        )
+
+    def _keep_heard(self, stream: Stream, heard: Heard) -> None:
         self._keep(stream.epoch, heard.sending)
         self._push_error = None
-        if heard.ack is not None:
-            if heard.verdicts:
-                journal.store_verdicts(stream.epoch, heard.verdicts)
-            journal.acknowledge(heard.ack)
-            self.pushed += max(0, heard.ack.up_to - stream.acknowledged)
-        return 0
+        if heard.ack is None:
+            return
+        journal = self._ports.journal
+        if heard.verdicts:
+            journal.store_verdicts(stream.epoch, heard.verdicts)
+        journal.acknowledge(heard.ack)
+        self.pushed += max(0, heard.ack.up_to - stream.acknowledged)
 
     def _failed(self, stream: Stream, sent: Sent, error: SyncError) -> int:
         clock = self._ports.clock

@@ -171,6 +171,8 @@ def sync(desk: Desk, args: Namespace, io: Io) -> int:
         "behind": result.behind,
         "replica_age_s": result.replica_age_s,
     }
+    if result.poison is not None:
+        io.err(f"central refuses entry {result.poison}: it stays here; tell head office\n")
     why = str(result.fence.detail) if result.fence is not None else str(result.error or "")
     if args.json:
         io.json(said if ok else {**said, "reason": "out_of_service", "message": why})

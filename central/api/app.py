@@ -34,6 +34,7 @@ def build(central: Central, waiters: Waiters, metrics: Metrics) -> Litestar:
             replica.feed,
             replica.look_up,
             journal.upload,
+            journal.set_aside,
             journal.held_journal,
             journal.held_page,
             journal.claim,

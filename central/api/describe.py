@@ -81,6 +81,13 @@ CALLS: Final = (
         messages.BatchAnswer,
     ),
     Call(
+        "post",
+        "/v1/journal/{posid}/{epoch}/aside",
+        "Pass an entry that was refused alone: its hash and signature stand for it.",
+        journal_messages.SetAside,
+        messages.BatchAnswer,
+    ),
+    Call(
         "get",
         "/v1/journal/{posid}",
         "What central holds of the caller's own journal, for one whose disk was lost.",

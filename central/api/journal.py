@@ -14,8 +14,9 @@ from central.hello import Terminal
 from central.ingest import Forked, Gap, Held, UnknownStream
 from central.service import Central
 from sync import acks
+from sync.journal_messages import decode_set_aside
 from sync.limits import BATCH_BYTES_MAX, SAFE_INTEGER_MAX
-from sync.messages import Batch, BatchAnswer, ClaimAnswer, decode_batch, decode_claim_request
+from sync.messages import BatchAnswer, ClaimAnswer, decode_batch, decode_claim_request
 from vouchers import ids
 
 EPOCH_MAX: Final = 999_999_999
@@ -27,28 +28,54 @@ def upload(
     request: AnyRequest, body: RawBody, posid: FromPath[str], epoch: FromPath[int]
 ) -> Response[bytes]:
     """Entries of a terminal's journal, acknowledged under a signature."""
-    who = wire.called(request, body, any_epoch=True)
-    if who.terminal.posid != posid:
-        raise ProblemError(403, "not_this_terminal", "a terminal uploads its own journal only")
+    who = _uploader(request, body, posid)
     batch = wire.read(request, body, decode_batch, limit=BATCH_BYTES_MAX)
-    if not 1 <= epoch <= EPOCH_MAX:
+    last = batch.from_ + len(batch.entries) - 1
+    sent = Upload(
+        posid=posid,
+        epoch=epoch,
+        first=batch.from_,
+        prev=batch.prev,
+        bodies=batch.entries,
+        signatures={last: ids.unb64u(batch.sig)},
+    )
+    return _taken(request, who, sent)
+
+
+@post("/journal/{posid:str}/{epoch:int}/aside", sync_to_thread=True, status_code=200)
+def set_aside(
+    request: AnyRequest, body: RawBody, posid: FromPath[str], epoch: FromPath[int]
+) -> Response[bytes]:
+    """An entry whose body this service refused: the chain goes on over its hash, quarantined."""
+    who = _uploader(request, body, posid)
+    aside = wire.read(request, body, decode_set_aside)
+    sent = Upload(
+        posid=posid,
+        epoch=epoch,
+        first=aside.seq,
+        prev=aside.prev,
+        bodies=("",),
+        signatures={aside.seq: ids.unb64u(aside.sig)},
+        aside={aside.seq: aside.hash},
+    )
+    return _taken(request, who, sent)
+
+
+def _uploader(request: AnyRequest, body: bytes, posid: str) -> Terminal:
+    who = wire.called(request, body, any_epoch=True).terminal
+    if who.posid != posid:
+        raise ProblemError(403, "not_this_terminal", "a terminal uploads its own journal only")
+    return who
+
+
+def _taken(request: AnyRequest, who: Terminal, sent: Upload) -> Response[bytes]:
+    if not 1 <= sent.epoch <= EPOCH_MAX:
         raise _refused(UnknownStream())
     desk = wire.desk(request)
-    last = batch.from_ + len(batch.entries) - 1
-    taken = ingest.ingest(
-        desk.central,
-        Upload(
-            posid=posid,
-            epoch=epoch,
-            first=batch.from_,
-            prev=batch.prev,
-            bodies=batch.entries,
-            signatures={last: ids.unb64u(batch.sig)},
-        ),
-    )
+    taken = ingest.ingest(desk.central, sent)
     if not isinstance(taken, Held):
         raise _refused(taken)
-    return wire.answer(request, _acknowledge(desk, who.terminal, epoch, taken, batch))
+    return wire.answer(request, _acknowledge(desk, who, taken, sent))
 
 
 def _refused(taken: Gap | Forked | UnknownStream) -> ProblemError:
@@ -61,15 +88,14 @@ def _refused(taken: Gap | Forked | UnknownStream) -> ProblemError:
             return ProblemError(404, "unknown_stream", "this terminal never had that epoch")
 
 
-def _acknowledge(
-    desk: wire.Desk, terminal: Terminal, epoch: int, held: Held, batch: Batch
-) -> BatchAnswer:
+def _acknowledge(desk: wire.Desk, terminal: Terminal, held: Held, sent: Upload) -> BatchAnswer:
+    epoch = sent.epoch
     text = acks.compose_ack(terminal.posid, epoch, held.up_to, head=held.head, at_ms=held.at)
     ring = desk.gate.ring
     signed = acks.sign(acks.ACK_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
-    last = batch.from_ + len(batch.entries) - 1
+    last = sent.first + len(sent.bodies) - 1
     with desk.central.read() as work:
-        found = verdicts.of_batch(work, terminal.posid, epoch, batch.from_, last)
+        found = verdicts.of_batch(work, terminal.posid, epoch, sent.first, last)
         moved = feed.heads(work, held.buckets)
     return BatchAnswer(
         ack=signed.text,

@@ -2,10 +2,13 @@
 
 import pytest
 
+from central import reports
 from central.service import Central
 from sync import acks
 from sync.errors import Refused
+from sync.journal_messages import SetAside
 from sync.limits import BATCH_ENTRIES_MAX, HELD_PAGE_BYTES_MAX
+from sync.messages import BatchAnswer
 from tests.central.conftest import Pair, issue
 from tests.central.till import pair as pair_again
 from vouchers import entries, ids
@@ -100,3 +103,39 @@ def test_totals_never_fall_across_epochs(central: Central, url: str, pair: Pair)
     assert [one.verdict for one in less.push().verdicts] == ["quarantined"]
     more.http.close()
     less.http.close()
+
+
+def test_an_entry_is_set_aside_by_hash_and_signature(central: Central, pair: Pair) -> None:
+    """The chain goes on over it; again changes nothing; another hash forks; unsigned is told."""
+    till = pair("POS1")
+    for _ in range(3):
+        till.add(Kind.STARTED, {})
+
+    def aside(seq: int, **changes: str) -> BatchAnswer:
+        sig = ids.b64u(entries.sign_entry(till.bodies[seq - 1], till.key))
+        whole = {"prev": till.heads[seq - 1], "hash": till.heads[seq], "sig": sig} | changes
+        return till.http.set_aside("POS1", 1, SetAside(seq=seq, **whole))
+
+    with pytest.raises(Refused) as gap:
+        aside(2)
+    assert (gap.value.reason, gap.value.problem.expected) == ("gap", 1)
+    till.push(1, 1)
+    for _ in range(2):
+        assert [one.verdict for one in aside(2).verdicts] == ["quarantined"]
+    assert till.push(3).verdicts == ()
+    with pytest.raises(Refused) as fork:
+        aside(2, hash="0" * 64)
+    assert fork.value.reason == "fork"
+    other = pair("POS2")
+    other.add(Kind.STARTED, {})
+    till = other
+    with pytest.raises(Refused):
+        aside(1)
+    other.http.set_aside(
+        "POS2", 1, SetAside(seq=1, prev=other.heads[0], hash=other.heads[1], sig="A" * 86)
+    )
+    with central.read() as work:
+        assert [row["verdict"] for row in reports.conflicts(work)] == [
+            "quarantined",
+            "bad_signature",
+        ]

@@ -292,7 +292,6 @@ def test_the_stripe_counts_down_and_names_the_first_notice() -> None:
         Notice("fenced", None, {"trouble": "fork"}),
         Notice("revoked", None, {}),
         Notice("lost", None, {"count": 2, "text": "T1_1_00000008 - T1_1_00000009"}),
-        Notice("poison", "T1_1_00000008", {}),
         Notice("verdict", "T1_1_00000001", {"verdict": "accepted", "others": ["T2_1_00000002"]}),
         Notice("verdict", "T1_1_00000001", {"verdict": "odd", "excess": 1, "others": None}),
         Notice("slip_unknown", "T1_1_00000001", {"product": "Tea", "copy": 0}),

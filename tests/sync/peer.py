@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync import acks, receiver
 from sync.errors import Refused
 from sync.feed import Checkpoint, FeedPage, StatePut, digest_text, row_digest
+from sync.journal_messages import SetAside, decode_set_aside
 from sync.messages import Batch, BatchAnswer, decode_batch, decode_batch_answer, encode
 from sync.problems import Problem, problem_type
 from sync.sender import JournalLine
@@ -79,6 +80,16 @@ class Peer:
     rivals: list[Batch] = field(default_factory=list)
     fenced: bool = False
     epoch: int = 1
+    aside: dict = field(default_factory=dict)
+
+    def set_aside(self, entry: SetAside) -> BatchAnswer:
+        """The chain goes on over a hash alone."""
+        entry = decode_set_aside(encode(entry))
+        assert (entry.seq, entry.prev) == (len(self.chain.bodies) + 1, self.chain.hashes[-1])
+        self.aside[entry.seq] = entry.hash
+        self.chain.bodies.append("")
+        self.chain.hashes.append(entry.hash)
+        return self.signed()
 
     def take(self, batch: Batch) -> BatchAnswer:
         """One transaction: gap, fork, or append what is new; then sign for what is held."""

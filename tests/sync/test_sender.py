@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from sync.limits import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX
 from sync.messages import Head, Verdict, encode
 from sync.pacing import Pace
 from sync.problems import Problem
-from sync.sender import Fence, Rest, Send, Sending, Sent, Stream
+from sync.sender import Fence, Pass, Rest, Send, Sending, Sent, Stream
 from tests.sync.peer import FIRST_PREV, KEYS, Chain, Peer, ack_of, refusal
 
 
@@ -195,7 +196,8 @@ def test_central_stops_this_stream(reason):
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_poison_is_found_named_and_kept(status):
-    """A refused batch is halved at once until one entry stands alone; then it is tried slowly."""
+    """A refused batch is halved at once until one entry stands alone; that one is set aside, and
+    where even that is refused it is tried again slowly."""
     sending, last, tries = Sending(), 10, 0
     while sending.poison is None:
         sending = fail(sending, refusal("malformed", status), Sent(1, last))
@@ -203,8 +205,32 @@ def test_poison_is_found_named_and_kept(status):
         assert sending.pace == Pace()
     assert (sending.poison, tries) == (1, 4)
     again = fail(sending, refusal("malformed", status), Sent(1, 1))
+    assert step(sending, waited_ms=0) == Pass(1)
     assert (again.poison, again.pace.failures) == (1, 1)
     assert step(again) == Rest(500)
+    assert step(again, acknowledged=5) == Rest(500)
+    assert step(replace(again, pace=Pace()), acknowledged=5) == Send(5, 1)
+
+
+def test_one_entry_is_set_aside_freely_and_many_are_not():
+    """A mistake on the way that refuses everything must not empty a journal into quarantine."""
+    chain, sending, waits = Chain().grown(9), Sending(poison=1), []
+    for seq in range(1, 7):
+        heard = hear(chain, ack_of("T1", 1, seq, chain.hashes[seq]), sending, Sent(seq, seq))
+        sending = sender.set_aside(heard, sending, now_ms=0, chance=0.0).sending
+        assert (sending.resume, sending.passed) == (seq + 1, seq)
+        waits.append(sending.pace.wait_ms(0))
+    assert waits == [0, 0, 0, 1_000, 2_000, 4_000]
+    heard = hear(chain, ack_of("T1", 1, 7, chain.hashes[7]), sending, Sent(7, 7))
+    assert heard.sending.passed == 0
+
+
+def test_a_bug_over_one_entry_holds_up_only_what_is_behind_it():
+    """500 halves, slowly, and never sets an entry aside: a newer central may read it."""
+    first = fail(Sending(), refusal("internal", 500))
+    assert (first.batch_max, first.pace.failures, first.poison) == (5, 1, None)
+    alone = fail(first, refusal("internal", 500), Sent(1, 1))
+    assert (alone.batch_max, alone.pace.failures, alone.poison) == (1, 2, None)
 
 
 def test_another_refusal_only_costs_time():

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync import acks, messages, signing
 from sync.errors import Refused
 from sync.feed import ProductPut, StatePut
+from sync.journal_messages import decode_set_aside
 from sync.messages import HelloRequest, SentHead
 from sync.ports import Ports, StreamHead
 from sync.problems import Problem, problem_type
@@ -189,6 +190,9 @@ class Service:
             case ["journal", "T1", epoch]:
                 batch = messages.decode_batch(asked.body)
                 return messages.encode(self.peers[int(epoch)].take(batch))
+            case ["journal", "T1", epoch, "aside"]:
+                entry = decode_set_aside(asked.body)
+                return messages.encode(self.peers[int(epoch)].set_aside(entry))
             case ["feed"]:
                 bucket = self.buckets[int(query["bucket"])]
                 return messages.encode(bucket.read(query["after"], min(3, int(query["limit"]))))
