@@ -88,6 +88,8 @@ class Receipt(Section, frozen=True, kw_only=True):
     header: tuple[Name, ...] = ()
     """Lines above the slip, such as the shop's name."""
     footer: tuple[Name, ...] = ()
+    logo: str = ""
+    """A picture file for the top of every slip, relative to the settings file; empty: none."""
     template: str = ""
     """A folder with the shop's own redeemed.toml and reversed.toml; empty: those of `language`."""
     backlog_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 15

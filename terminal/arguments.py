@@ -142,7 +142,10 @@ def _installer(commands: Any) -> None:
     _add(commands, "doctor", "what is well, what is not, and what to do")
     printed = _add(commands, "print-test", "a slip with one of everything")
     printed.add_argument(
-        "--preview", type=_picture, metavar="FILE.png", help="a picture instead (FILE.txt: text)"
+        "--preview",
+        type=_picture,
+        metavar="FILE.png",
+        help="a picture (FILE.txt: text, -: here)",
     )
     printed.add_argument(
         "--template", metavar="DIR", help="the slip templates in DIR with sample values instead"
@@ -220,7 +223,7 @@ def _port(text: str) -> int:
 
 
 def _picture(text: str) -> str:
-    return text if text.endswith(".txt") else _png(text)
+    return text if text == "-" or text.endswith(".txt") else _png(text)
 
 
 def _png(text: str) -> str:

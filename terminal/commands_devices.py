@@ -63,12 +63,24 @@ def print_test(loaded: Loaded, args: Namespace, io: Io) -> int:
     else:
         own = slip_templates.own(Path(args.template))
         slip = sample_slip.of_templates(replace(style(loaded), templates=own))
+    if args.preview == "-":
+        return _preview_here(slip, profile, args, io)
     if args.preview:
         return _preview(slip, profile, Path(args.preview), language, args, io)
     if not settings.printer.port:
         raise Misconfigured(say("print.no_port", language))
     emulated.register()
     return _print(slip, settings.printer.port, profile, language, args, io)
+
+
+def _preview_here(slip: Slip, profile: PrinterProfile, args: Namespace, io: Io) -> int:
+    """On the screen, as lines of text."""
+    text = preview.preview_text(slip, profile)
+    if args.json:
+        io.json({"ok": True, "text": text, "bytes": preview.bytes_on_the_wire(slip, profile)})
+    else:
+        io.out(text)
+    return DONE
 
 
 def _preview(

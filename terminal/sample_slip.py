@@ -44,8 +44,9 @@ _FACTS: Final = SlipFacts(
 
 
 def compose(style: SlipStyle, profile: PrinterProfile) -> Slip:
-    """The slip, with the shop's own header and footer."""
+    """The slip, with the shop's own logo, header and footer."""
     blocks: list[Block] = [
+        *([] if style.logo is None else [style.logo]),
         *(Line(text, align="center") for text in style.header),
         Line("测试 TEST", align="center", size="big", bold=True),
         Line(f"hexiao · {profile.name}", align="center"),

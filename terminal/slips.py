@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from drivers.escpos.slip import Line, Slip
+from drivers.escpos.slip import Image, Line, Slip
 from drivers.escpos.slip import reprint as marked
 from drivers.escpos.template import fill
 from terminal import slip_templates
@@ -40,6 +40,7 @@ class SlipStyle:
     slip_text: str = ""
     training: bool = field(default=False)
     templates: SlipTemplates | None = None
+    logo: Image | None = None
 
 
 def compose(facts: SlipFacts, code: str | None, copy: int, style: SlipStyle) -> Slip:
@@ -47,6 +48,8 @@ def compose(facts: SlipFacts, code: str | None, copy: int, style: SlipStyle) -> 
     templates = style.templates or slip_templates.shipped(style.language)
     template = templates.redeemed if facts.kind == "redeemed" else templates.reversed
     slip = fill(template, slip_templates.clipped(_values(facts, code, style)))
+    if style.logo is not None:
+        slip = Slip((style.logo, *slip.blocks))
     if style.training:
         mark = Line("培训 TRAINING", align="center", size="big", bold=True)
         slip = Slip((mark, *slip.blocks))

@@ -274,13 +274,19 @@ def options(place: Place, ask: Callable[[], str] | None) -> Options:
 
 
 def style(loaded: Loaded) -> "SlipStyle":
-    """What the settings say about slips. Raises Misconfigured for an unusable template."""
+    """What the settings say about slips. Raises Misconfigured for an unusable template or logo."""
     from terminal import slip_templates
     from terminal.slips import SlipStyle
 
     receipt = loaded.settings.receipt
     own = slip_templates.own(loaded.resolve(receipt.template)) if receipt.template else None
-    return SlipStyle(receipt.language, receipt.header, receipt.footer, templates=own)
+    logo = None
+    if receipt.logo:
+        from terminal import device_profiles
+        from terminal.logo import read_logo  # loads Pillow
+
+        logo = read_logo(loaded.resolve(receipt.logo), device_profiles.printer_of(loaded).dots)
+    return SlipStyle(receipt.language, receipt.header, receipt.footer, templates=own, logo=logo)
 
 
 def display_profile(loaded: Loaded) -> "DisplayProfile":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drivers.escpos.preview import preview_png
 from drivers.escpos.profile import PrinterProfile
-from drivers.escpos.slip import Slip
+from drivers.escpos.slip import Columns, Cut, Feed, Line, Rule, Slip
 from terminal.slip_facts import SlipFacts
 from terminal.slips import SlipStyle, compose
 
@@ -56,7 +56,33 @@ def slips() -> dict[str, tuple[Slip, PrinterProfile]]:
         "slip-reversal-both-58": (compose(reversal, None, 1, BOTH), NARROW),
         "slip-reprint-both-58": (compose(facts(), None, 2, BOTH), NARROW),
         "slip-training-both-80": (compose(facts(), CODE, 1, training), WIDE),
+        "slip-shift-both-58": (shift(), NARROW),
     }
+
+
+def shift() -> Slip:
+    """A placeholder: what the slip at the end of a shift is going to look like."""
+    return Slip(
+        (
+            Line("示范景区 Demo Park", align="center", bold=True),
+            Line("东门店 East Gate", align="center"),
+            Line("交班小结 SHIFT", align="center", size="tall", bold=True),
+            Line("样张，不是账目 PLACEHOLDER", align="center"),
+            Rule(),
+            Columns("核销笔数 Redemptions", "42", bold=True),
+            Columns("核销份数 Shares", "67", bold=True),
+            Columns("撤销笔数 Reversals", "1"),
+            Columns("待上传 Not yet sent", "0"),
+            Rule(),
+            Columns("班次 Shift", "T1-20261124-1"),
+            Columns("操作员 Clerk", "王小喆"),
+            Columns("开始 From", "2026-11-24 08:00"),
+            Columns("结束 Until", "2026-11-24 16:00"),
+            Columns("校验 Check", "9f2c4e6a8b0d1f23"),
+            Feed(1),
+            Cut(),
+        )
+    )
 
 
 def main(folder: Path) -> None:

@@ -132,6 +132,14 @@ def test_preview_is_what_a_scanner_reads(tmp_path: Path) -> None:
     assert "测试 TEST" in text.read_text("utf-8")
 
 
+def test_preview_on_the_screen() -> None:
+    """As lines of text, for whoever designs a slip over ssh; with --json its size too."""
+    status, said = printed(loaded(), "--preview", "-")
+    assert status == 0 and "测试 TEST" in said.out[0] and "[qr HX1" in said.out[0]
+    _, said = printed(loaded(), "--preview", "-", "--json")
+    assert said.objects[0]["text"].startswith(" ") and said.objects[0]["bytes"] > 500
+
+
 def test_preview_that_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

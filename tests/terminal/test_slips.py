@@ -63,7 +63,7 @@ def codes_of(said: SlipFacts, code: str | None = CODE, **style: object) -> list[
             ("核销凭证", "核销份数 2", "剩余份数 3", "新券码 (旧码已作废)", "流水号", "操作员 li"),
         ),
         ("en", ("REDEMPTION", "Redeemed 2", "Left 3", "the old one is void", "Serial", "Clerk li")),
-        ("both", ("核销凭证 REDEMPTION", "剩余份数 Left 3", "旧码已作废", "the old one is void")),
+        ("both", ("核销凭证 REDEMPTION", "剩余份数 Left 3", "旧码已作废", "old one is void")),
     ],
 )
 def test_ev_049_a_partial_redemption_shows_the_new_code(
