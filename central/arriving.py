@@ -88,7 +88,8 @@ def read_new(stream: Any, upload: Upload, hashes: Sequence[str], skip: int) -> l
         entry, moved = _read(upload, seq, upload.bodies[index], prev=prev, totals=totals)
         if entry is not None and entry.totals.at_least(floor) != entry.totals:
             entry, moved = _UNREADABLE
-        barred = Verdict.QUARANTINED if entry is None else None
+        late = stream.revoked_seq is not None and seq > stream.revoked_seq
+        barred = Verdict.QUARANTINED if entry is None or (late and moved) else None
         if seq in bad:
             barred = Verdict.BAD_SIGNATURE
         lines.append(Line(seq, upload.bodies[index], hashes[index], sig, entry, moved, barred))

@@ -2,8 +2,9 @@
 
 Responsible for: finding the key, the memory of nonces, the answer to a clock that is off. Not
 responsible for: the cryptography (`sync.signing`), what the caller may do. Invariants: an unsigned
-request never reaches a handler that knows terminals; a revoked terminal is believed nowhere; the
-nonce memory is per process, so a replay to another process only repeats what is idempotent.
+request never reaches a handler that knows terminals; what a revoked terminal may still do is for
+the route to say; the nonce memory is per process, so a replay to another process only repeats what
+is idempotent.
 """
 
 import threading
@@ -19,7 +20,7 @@ from central.keys import Keyring
 from central.service import Central
 from sync import acks, signing
 from sync.limits import NONCE_BYTES, REPLAY_MEMORY_S
-from sync.signing import Message, SignatureError
+from sync.signing import Message
 
 _SWEEP_EVERY: Final = 1_024
 
@@ -75,8 +76,7 @@ class Gate:
         posid, epoch = named
         with self._central.read() as work:
             terminal = hello.find(work, posid)
-        if terminal is None or terminal.state == "revoked":
-            raise SignatureError("unknown_key", "this terminal is revoked")
+        assert terminal is not None, "its stream was found"
         return Called(terminal, epoch)
 
     def _key_of(self, keyid: str) -> bytes | None:

@@ -213,6 +213,8 @@ def _register(work: Work, paired: Any, epoch: int, sign_key: bytes, seal_key: by
         "boot": None,
         "missed_from": 0,
         "missed": 0,
+        "revoked_at": None,
+        "wipe_at": None,
     }
     again = work.connection.execute(
         update(table)

@@ -17,9 +17,10 @@ from sqlalchemy import select, update
 from central import alarms, keys, schema
 from central.database import retried
 from central.errors import Refused
+from central.keys import Keyring
 from central.service import Central, Work
 from sync import acks
-from sync.messages import Head, Hello, HelloRequest, SentHead
+from sync.messages import Directive, Head, Hello, HelloRequest, SentHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,9 @@ def hello(central: Central, who: Terminal, asked: HelloRequest) -> Hello | Refus
         row = _row(work, who.posid)
         if row.state == "fenced":
             return Refused("fork", "this terminal is fenced after a fork; pair it again")
+        if row.state == "revoked":
+            _hear_revoked(work, row)
+            return Refused("revoked", "closed") if row.wipe_at is None else _wipe(work, who, asked)
         stream = _stream(work, who.posid, who.epoch)
         head = Head(epoch=who.epoch, seq=stream.seq, hash=stream.head) if stream.seq else None
         if asked.head.epoch == who.epoch:
@@ -75,9 +79,32 @@ def hello(central: Central, who: Terminal, asked: HelloRequest) -> Hello | Refus
                 return refused
             if asked.head.seq >= stream.seq and not _is_older(lease, asked):
                 _take_lease(central, work, row, lease, asked)
-        text = acks.compose_time(work.now, asked.nonce)
-        signed = acks.sign(acks.TIME_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
+        signed = _time(work, ring, asked)
     return Hello(time=signed.text, kid=signed.kid, sig=signed.sig, head=head)
+
+
+def _time(work: Work, ring: Keyring, asked: HelloRequest) -> acks.Signed:
+    text = acks.compose_time(work.now, asked.nonce)
+    return acks.sign(acks.TIME_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
+
+
+def _hear_revoked(work: Work, row: Any) -> None:
+    table = schema.terminals
+    work.connection.execute(
+        update(table)
+        .where(table.c.merchant == work.merchant, table.c.posid == row.posid)
+        .values(seen_at=work.now)
+    )
+
+
+def _wipe(work: Work, who: Terminal, asked: HelloRequest) -> Hello:
+    """The one answer that a closed terminal gets: destroy what you hold, signed."""
+    ring = keys.load(work)
+    time = _time(work, ring, asked)
+    text = acks.compose_directive("wipe", who.posid, who.epoch, nonce=asked.nonce)
+    order = acks.sign(acks.DIRECTIVE_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
+    wipe = Directive(do="wipe", text=order.text, kid=order.kid, sig=order.sig)
+    return Hello(time=time.text, kid=time.kid, sig=time.sig, directives=(wipe,))
 
 
 def _compare(

@@ -238,6 +238,8 @@ terminals: Final = _table(
     _int("missed_from"),
     _int("missed"),
     _text("about", optional=True),
+    _int("revoked_at", optional=True),
+    _int("wipe_at", optional=True),
 )
 
 streams: Final = _table(
@@ -252,6 +254,7 @@ streams: Final = _table(
     _text("head"),
     _text("totals"),
     _int("forked_at", optional=True),
+    _int("revoked_seq", optional=True),  # what comes after it is set aside
     _int("opened_at"),
     _int("entered_at"),
 )

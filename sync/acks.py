@@ -1,4 +1,4 @@
-"""What central puts its signature under: acknowledgements, its time, snapshot manifests.
+"""What central puts its signature under: acknowledgements, time, manifests, directives.
 
 Responsible for: composing these statements as canonical text and believing them only under a known
 key. Not responsible for: keeping the keys, or comparing an acknowledgement with the journal (the
@@ -21,6 +21,7 @@ from vouchers.ids import b64u, unb64u
 ACK_DOMAIN: Final = b"hexiao-ack-v1"
 TIME_DOMAIN: Final = b"hexiao-time-v1"
 MANIFEST_DOMAIN: Final = b"hexiao-manifest-v1"
+DIRECTIVE_DOMAIN: Final = b"hexiao-directive-v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,20 @@ def compose_ack(posid: str, epoch: int, up_to: int, *, head: str, at_ms: int) ->
 def compose_time(now_ms: int, nonce: str) -> str:
     """The text of central's time; sign it under `TIME_DOMAIN`."""
     return canonical.encode({"now": times.format_utc(now_ms), "nonce": nonce})
+
+
+def compose_directive(do: str, posid: str, epoch: int, *, nonce: str) -> str:
+    """The text of a directive that cannot be undone, for one terminal and one question."""
+    return canonical.encode({"do": do, "posid": posid, "epoch": epoch, "nonce": nonce})
+
+
+def check_directive(
+    signed: Signed, keys: Mapping[int, bytes], *, do: str, posid: str, epoch: int, nonce: str
+) -> None:
+    """Raise `Garbled` unless central signed just this directive in answer to this question."""
+    verify(DIRECTIVE_DOMAIN, signed, keys)
+    if signed.text != compose_directive(do, posid, epoch, nonce=nonce):
+        raise Garbled(f"a signed directive is not {do} for this terminal and question")
 
 
 def compose_manifest(

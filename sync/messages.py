@@ -140,10 +140,15 @@ class HelloRequest(Request, frozen=True, kw_only=True):
 
 
 class Directive(Answer, frozen=True, kw_only=True):
-    """What central wants done: `wipe`, `rekey`, `rebootstrap` or `message` (with `text`)."""
+    """What central wants done: `wipe`, `rekey`, `rebootstrap` or `message` (with `text`).
+
+    `wipe` cannot be undone: its `text` is a statement that `kid` signed (see `acks`).
+    """
 
     do: str
     text: str = ""
+    kid: Small = 0
+    sig: Signature | None = None
 
 
 class Hello(Answer, frozen=True, kw_only=True):

@@ -161,8 +161,9 @@ class HolderPort(Protocol):
         """The keys of central that are believed: Ed25519 public keys by kid."""
         ...
 
-    def directed(self, directives: Sequence[Directive]) -> None:
-        """Act on central's wishes: `wipe`, `rekey`, `message`. `rebootstrap` is done by `sync`."""
+    def directed(self, directives: Sequence[Directive], nonce: str) -> None:
+        """Act on central's wishes, in answer to the `hello` with this nonce: `wipe`, `rekey`,
+        `message`. `rebootstrap` is done by `sync`."""
         ...
 
     def fenced(self, epoch: int, fence: Fence) -> None:

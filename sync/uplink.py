@@ -209,7 +209,7 @@ class Uplink:
                 answer.head, epoch=epoch, own_hash=lambda seq: ports.journal.hash_at(epoch, seq)
             )
         )
-        ports.holder.directed(answer.directives)
+        ports.holder.directed(answer.directives, request.nonce)
 
     def _hear_time(self, answer: Hello, nonce: str, asked_ms: int) -> None:
         clock, keys = self._ports.clock, self._ports.holder.server_keys()

@@ -15,7 +15,7 @@ from typing import Final
 import apsw
 
 from terminal import identity as identities
-from terminal import keys, startup
+from terminal import keys, startup, wiping
 from terminal.clock import Anchor, Clock, EstimatedClock, SystemClock
 from terminal.datadir import DataDir
 from terminal.errors import OutOfService
@@ -45,6 +45,7 @@ def open_parts(
     data: DataDir, options: Options, *, clock: Clock | None = None, online: Online | None = None
 ) -> Parts:
     """Open a terminal. Raises Misconfigured when it is not enrolled, OutOfService when broken."""
+    wiping.resume(data)
     key = keys.fetch(data, options.ask_passphrase)
     identity = identities.load(data, key)
     signer = identities.signer(identity)

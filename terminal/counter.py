@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import apsw
 from msgspec import structs
 
-from terminal import history, opening, slip_jobs
+from terminal import history, opening, slip_jobs, wiping
 from terminal import redeem as redeeming
 from terminal import reverse as reversing
 from terminal.errors import OutcomeUnknown, OutOfService, TerminalError
@@ -376,6 +376,8 @@ class ShopCounter:
                 history.note(self._parts, "disk", None, told)
 
     def _ensure_open(self) -> None:
+        if self._parts.wiped:
+            raise OutOfService(wiping.GONE)
         if self._parts.journal.broken:
             self._parts.journal.reopen()
 

@@ -18,7 +18,7 @@ from sync import pairing, sealedbox, signing
 from sync.errors import NoContact, Refused, SyncError
 from sync.messages import Enrolment
 from sync.transport import HttpCentral, Terms
-from terminal import assembly, history, keys
+from terminal import assembly, history, keys, wiping
 from terminal import identity as identities
 from terminal.clock import SystemClock
 from terminal.datadir import DataDir
@@ -55,6 +55,8 @@ def enrol(
 ) -> Enrolled:
     """Pair with central. Raises Misconfigured (a wrong code or address) or OutOfService."""
     data.ensure()
+    with suppress(Misconfigured):  # a wiped terminal may be paired like a new one
+        wiping.resume(data)
     sign_key, seal_key = Ed25519PrivateKey.generate(), X25519PrivateKey.generate()
     answer = _ask(url, code, sign_key, seal_key, insecure_http=insecure_http)
     before, database_key = _before(data, key_source, ask_passphrase)
@@ -73,6 +75,7 @@ def enrol(
         # Before the new epoch: an entry of an older one cannot be written after it has begun.
         brought = _bring_back(data, identity, before, database_key, insecure_http=insecure_http)
     identities.save(data, identity, database_key)
+    wiping.enrolled_again(data)
     return Enrolled(identity, _open_epoch(data, ask_passphrase, brought, again=before is not None))
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,6 +89,29 @@ def recorded(data: DataDir) -> KeySource:
         raise Misconfigured(
             f"{data.key_source} cannot be read: restore it or enrol anew"
         ) from error
+
+
+def destroy(data: DataDir) -> None:
+    """Destroy the key where its source is ours to empty; again is harmless. Raises OSError.
+
+    A systemd credential is the machine's and a passphrase a person's: what they open must go.
+    """
+    path = data.root / "database.key"
+    if path.exists():
+        overwrite(path)
+        path.unlink()
+    with suppress(Misconfigured):  # nothing is recorded any more
+        chosen = recorded(data)
+        if chosen.source == "keyring":
+            _out_of_keyring(chosen.name)
+
+
+def overwrite(path: Path) -> None:
+    """Write zeros over a small file, durably. Raises OSError."""
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def derived(key: bytes, purpose: str) -> bytes:
@@ -175,6 +199,14 @@ def _into_keyring(name: str) -> bytes:
     except KeyringError as error:
         raise OutOfService(f"the keyring does not answer: {error}") from error
     return key
+
+
+def _out_of_keyring(name: str) -> None:
+    import keyring
+    from keyring.errors import PasswordDeleteError
+
+    with suppress(PasswordDeleteError):  # it is not there any more
+        keyring.delete_password(_KEYRING_SERVICE, name)
 
 
 def _from_keyring(name: str) -> bytes:

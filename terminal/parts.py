@@ -87,6 +87,7 @@ class Parts:
     url_parameters: tuple[str, ...]
     min_free_mb: int = 0
     online: Online | None = None
+    wiped: bool = False
     tally: Tally = field(default_factory=Tally)
     _limits: tuple[Policy, OfflineLimits] | None = None
 
@@ -174,6 +175,11 @@ class Parts:
                 " Nothing was booked"
             )
         trouble = self.fence()
+        if trouble in ("revoked", "wipe"):
+            raise OutOfService(
+                "head office has closed this terminal: nothing can be redeemed here, and it would"
+                " not count. Use another terminal and call head office"
+            )
         if trouble is not None:
             raise OutOfService(
                 f"central and this journal disagree ({trouble}): nothing can be redeemed here."

@@ -17,17 +17,19 @@ from sync.run import Result, sync_once
 from sync.sender import Fence
 from sync.transport import HttpCentral
 from sync.uplink import Uplink
+from terminal import wiping
 from terminal.counter import ShopCounter
 from terminal.errors import TerminalError
+from terminal.holding import WIPE, HolderOfTerminal
 from terminal.replica_writer import ReplicaWriter
 from terminal.syncing import (
     ClockOfTerminal,
-    HolderOfTerminal,
     JournalOfTerminal,
     OnlineCentral,
     ReplicaOfTerminal,
     connect,
 )
+from vouchers import times
 
 POLL_S: Final = 25
 """How long central may hold a poll open; well below what proxies cut."""
@@ -82,12 +84,16 @@ class SyncWorker:
 
     def stop(self) -> None:
         """End both threads; a request under way is cut."""
+        self._end()
+
+    def _end(self) -> None:
         self._stopping.set()
         self._wake_up.set()
         self._wake_down.set()
         self._central.close()
         for thread in self._threads:
-            thread.join(timeout=2.0)
+            if thread is not threading.current_thread():
+                thread.join(timeout=2.0)
         self._writer.close()
 
     def wake(self) -> None:
@@ -97,6 +103,7 @@ class SyncWorker:
     def once(self) -> Result:
         """One full round now, for `hexiao sync --once`, beside the threads' own rounds."""
         result = sync_once(self._ports)
+        self._wipe_if_ordered()
         self._contact = result.error is None
         if self._contact:
             self._online.answers_again()
@@ -128,9 +135,22 @@ class SyncWorker:
             wait_ms = self._uplink.step()
             if self._uplink.pushed > before and clock.monotonic_ms() - began_ms < _PROMPT_MS:
                 self._online.answers_again()
+            self._wipe_if_ordered()
             return wait_ms
 
         self._loop(self._wake_up, step)
+
+    def _wipe_if_ordered(self) -> None:
+        """Central's order waits until central holds all that happened here."""
+        parts = self._counter.parts
+        if parts.wiped or self._counter.exclusive(lambda _: parts.fence()) != WIPE:
+            return
+        if self._uplink.behind() > 0:
+            return
+        at = times.format_utc(parts.clock.estimate().now)
+        wiping.order(parts.data, parts.identity.posid, at)
+        self._end()
+        self._counter.close(wiping.destroy)
 
     def _pull(self) -> None:
         def step() -> int:

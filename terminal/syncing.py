@@ -21,12 +21,11 @@ from sync.feed import Checkpoint, FeedPage, StatePut
 from sync.ports import StreamHead
 from sync.sender import Fence, JournalLine, told_to_stop
 from sync.transport import HttpCentral, Terms
-from terminal import acknowledged, history
+from terminal import acknowledged
 from terminal import identity as identities
 from terminal.counter import ShopCounter
-from terminal.parts import FENCE, Claimed, FoundRow, Parts
+from terminal.parts import Claimed, FoundRow, Parts
 from terminal.replica_writer import ReplicaWriter
-from terminal.startup import BOOTS
 from vouchers import times
 from vouchers.ids import b64u, unb64u
 from vouchers.reasons import known_reason
@@ -238,52 +237,6 @@ class ClockOfTerminal:
                 parts.journal.set_meta(connection, _FLOOR, str(floor))
 
         self._counter.exclusive(anchor)
-
-
-class HolderOfTerminal:
-    """Implements `sync.ports.HolderPort` for one process that holds the data directory."""
-
-    def __init__(self, counter: ShopCounter, *, instance: str, version: str) -> None:
-        self._counter, self._instance, self._version = counter, instance, version
-
-    def hello(self, nonce: str) -> messages.HelloRequest:
-        """Who is speaking, and where its journal ends."""
-        head = self._counter.exclusive(lambda parts: parts.journal.head())
-        boot = self._counter.exclusive(lambda parts: int(parts.journal.meta(BOOTS) or 0))
-        return messages.HelloRequest(
-            boot=boot,
-            instance=self._instance,
-            head=messages.SentHead(epoch=head.epoch, seq=head.seq, hash=head.hash),
-            nonce=nonce,
-            version=self._version,
-        )
-
-    def server_keys(self) -> dict[int, bytes]:
-        """Central's keys: those of the enrolment."""
-        return dict(self._counter.parts.identity.server_keys)
-
-    def directed(self, directives: Sequence[messages.Directive]) -> None:
-        """Show central's messages; snapshots are asked for by `sync` itself."""
-        for directive in directives:
-            if directive.do == "message":
-                self._note("message", {"text": directive.text})
-
-    def fenced(self, epoch: int, fence: Fence) -> None:
-        """Redeem no more under this epoch: a new enrolment opens the next, which an older epoch's
-        trouble does not touch."""
-        if epoch != self._counter.parts.identity.epoch:
-            return
-
-        def stop(parts: Parts) -> None:
-            with parts.journal.transaction() as connection:
-                text = json.dumps({"epoch": epoch, "trouble": fence.trouble})
-                parts.journal.set_meta(connection, FENCE, text)
-
-        self._counter.exclusive(stop)
-        self._note("fenced", {"trouble": fence.trouble})
-
-    def _note(self, kind: str, detail: dict[str, object]) -> None:
-        self._counter.exclusive(lambda parts: history.note(parts, kind, None, detail))
 
 
 class OnlineCentral:

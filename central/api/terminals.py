@@ -27,11 +27,15 @@ def enrol(request: AnyRequest, body: RawBody) -> Response[bytes]:
 @post("/hello", sync_to_thread=True)
 def hello(request: AnyRequest, body: RawBody) -> Response[bytes]:
     """Who speaks, and where its journal ends; answers with signed time."""
-    who = wire.called(request, body)
+    who = wire.called(request, body, even_revoked=True)
     asked = wire.read(request, body, decode_hello_request)
     answer = greeting.hello(wire.desk(request).central, who.terminal, asked)
     if isinstance(answer, Refused):
-        raise ProblemError(409, answer.reason, answer.message)
+        raise (
+            wire.revoked()
+            if answer.reason == "revoked"
+            else ProblemError(409, answer.reason, answer.message)
+        )
     return wire.answer(request, answer)
 
 

@@ -63,8 +63,12 @@ def desk(request: AnyRequest) -> Desk:
     return found
 
 
-def called(request: AnyRequest, body: bytes, *, any_epoch: bool = False) -> Called:
-    """Who signed this request. `any_epoch`: a key of an earlier epoch will do (journal uploads)."""
+def called(
+    request: AnyRequest, body: bytes, *, any_epoch: bool = False, even_revoked: bool = False
+) -> Called:
+    """Who signed this request. `any_epoch`: a key of an earlier epoch will do, and a terminal that
+    is fenced or revoked (journal uploads). `even_revoked`: a revoked terminal will do (hello).
+    """
     check_schema(number(request, "schema", SCHEMAS_SERVED[-1], 2**31))
     gate = desk(request).gate
     try:
@@ -74,9 +78,17 @@ def called(request: AnyRequest, body: bytes, *, any_epoch: bool = False) -> Call
     except SignatureError as error:
         more = gate.server_time() if error.fault == "clock_off" else {}
         raise ProblemError(401, error.fault, str(error), **more) from error
+    if caller.terminal.state == "revoked" and not (any_epoch or even_revoked):
+        raise revoked()
     if caller.terminal.state == "fenced" and not any_epoch:
         raise ProblemError(409, "fork", "this terminal is fenced after a fork; pair it again")
     return caller
+
+
+def revoked() -> ProblemError:
+    """What a revoked terminal is told, whatever it asks but to upload."""
+    words = "head office has closed this terminal; what it still has may be uploaded"
+    return ProblemError(403, "revoked", words)
 
 
 def _message(request: AnyRequest, body: bytes) -> Message:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from central import enrol, policies, reports, schema, verdicts
+from central import enrol, policies, reports, revoking, schema, verdicts
 from central import import_journal as rescued
 from central.commands.context import Command, Context
 from central.errors import Refused
@@ -63,6 +63,30 @@ def terminals(context: Context, _args: argparse.Namespace) -> int:
     """The fleet."""
     with context.central() as central, central.read() as work:
         return context.output.rows(reports.terminals(work))
+
+
+def revoke(context: Context, args: argparse.Namespace) -> int:
+    """Trust a terminal no more."""
+    with context.central() as central:
+        done = revoking.revoke(central, args.posid, wipe=args.wipe)
+    if isinstance(done, Refused):
+        return context.output.refuse(done)
+    then = (
+        "is told to upload what it has and to destroy the rest"
+        if done.wipe
+        else "may redeem no more"
+    )
+    words = f"{done.posid} is closed and {then}; what it sends from now on is set aside"
+    return context.output.say({"ok": True, **asdict(done)}, words)
+
+
+def release(context: Context, args: argparse.Namespace) -> int:
+    """Book a quarantined entry after all."""
+    with context.central() as central:
+        done = revoking.release(central, args.serial)
+    if isinstance(done, Refused):
+        return context.output.refuse(done)
+    return context.output.say({"ok": True, **asdict(done)}, f"{done.serial}: {done.verdict}")
 
 
 def policy_show(context: Context, _args: argparse.Namespace) -> int:

@@ -143,7 +143,7 @@ class Till:
     def server_keys(self):
         return KEYS
 
-    def directed(self, directives):
+    def directed(self, directives, nonce):
         self.directed_ += directives
 
     def fenced(self, epoch, fence):

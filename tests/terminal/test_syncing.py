@@ -9,7 +9,8 @@ from sync.acks import Ack, Signed
 from sync.errors import NoContact
 from terminal.counter import ShopCounter
 from terminal.errors import OutOfService
-from terminal.syncing import ClockOfTerminal, HolderOfTerminal, JournalOfTerminal
+from terminal.holding import HolderOfTerminal
+from terminal.syncing import ClockOfTerminal, JournalOfTerminal
 from tests.terminal.asking import redeem, reverse, view
 from tests.terminal.shop import Shop
 from vouchers import entries
@@ -103,7 +104,7 @@ def test_central_s_message_is_a_notice(counter: ShopCounter, holder: HolderOfTer
         messages.Directive(do="rebootstrap"),
     ]
     for _ in range(2):
-        holder.directed(wishes)
+        holder.directed(wishes, "n" * 22)
     (notice,) = counter.status().notices
     assert (notice.kind, notice.detail) == ("message", {"text": "Stock-taking at 6"})
 

@@ -1,0 +1,92 @@
+"""Who holds the journal, and what central wants of it.
+
+Responsible for: what `hello` says, central's directives, and stopping this terminal when central or
+its own disk say so. Not responsible for: the protocol (`sync`), or destroying anything (`wiping`).
+Invariants: only an order that central signed for this terminal and this question is kept; what is
+kept survives a restart.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from sync import messages
+from sync.acks import Signed, check_directive
+from sync.errors import Garbled
+from sync.sender import Fence
+from terminal import history
+from terminal.counter import ShopCounter
+from terminal.parts import FENCE, Parts
+from terminal.startup import BOOTS
+
+WIPE: Final = "wipe"
+"""The trouble of a terminal that was ordered to destroy what it holds."""
+
+
+class HolderOfTerminal:
+    """Implements `sync.ports.HolderPort` for one process that holds the data directory."""
+
+    def __init__(self, counter: ShopCounter, *, instance: str, version: str) -> None:
+        self._counter, self._instance, self._version = counter, instance, version
+
+    def hello(self, nonce: str) -> messages.HelloRequest:
+        """Who is speaking, and where its journal ends."""
+        head = self._counter.exclusive(lambda parts: parts.journal.head())
+        boot = self._counter.exclusive(lambda parts: int(parts.journal.meta(BOOTS) or 0))
+        return messages.HelloRequest(
+            boot=boot,
+            instance=self._instance,
+            head=messages.SentHead(epoch=head.epoch, seq=head.seq, hash=head.hash),
+            nonce=nonce,
+            version=self._version,
+        )
+
+    def server_keys(self) -> dict[int, bytes]:
+        """Central's keys: those of the enrolment."""
+        return dict(self._counter.parts.identity.server_keys)
+
+    def directed(self, directives: Sequence[messages.Directive], nonce: str) -> None:
+        """Show central's messages, keep its order to wipe; snapshots are `sync`'s own business."""
+        for directive in directives:
+            if directive.do == "message":
+                self._note("message", {"text": directive.text})
+            if directive.do == "wipe":
+                self._take_order(directive, nonce)
+
+    def _take_order(self, directive: messages.Directive, nonce: str) -> None:
+        """Redeem no more from here on; the worker destroys once everything has been sent."""
+        identity = self._counter.parts.identity
+        signed = Signed(directive.text, directive.kid, directive.sig or "")
+        try:
+            check_directive(
+                signed,
+                self.server_keys(),
+                do="wipe",
+                posid=identity.posid,
+                epoch=identity.epoch,
+                nonce=nonce,
+            )
+        except Garbled:
+            self._note("message", {"text": "An unsigned order to wipe this terminal was ignored"})
+            return
+        self._stop(identity.epoch, WIPE)
+        self._note("revoked", {"trouble": WIPE})
+
+    def fenced(self, epoch: int, fence: Fence) -> None:
+        """Redeem no more under this epoch: a new enrolment opens the next, which an older epoch's
+        trouble does not touch."""
+        if epoch == self._counter.parts.identity.epoch:
+            self._stop(epoch, fence.trouble)
+            kind = "revoked" if fence.trouble == "revoked" else "fenced"
+            self._note(kind, {"trouble": fence.trouble})
+
+    def _stop(self, epoch: int, trouble: str) -> None:
+        def stop(parts: Parts) -> None:
+            with parts.journal.transaction() as connection:
+                text = json.dumps({"epoch": epoch, "trouble": trouble})
+                parts.journal.set_meta(connection, FENCE, text)
+
+        self._counter.exclusive(stop)
+
+    def _note(self, kind: str, detail: dict[str, object]) -> None:
+        self._counter.exclusive(lambda parts: history.note(parts, kind, None, detail))

@@ -1,0 +1,181 @@
+"""A closed terminal: told in words, its entries sent, and wiped on a signed order only."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sync import messages
+from terminal import assembly, keys, wiping
+from terminal.assembly import Options
+from terminal.counter import ShopCounter
+from terminal.datadir import DataDir
+from terminal.enrol import enrol
+from terminal.errors import Misconfigured, OutOfService
+from terminal.holding import HolderOfTerminal
+from terminal.outcomes import View
+from tests.terminal.asking import redeem, view
+from tests.terminal.service import LAST4, Central, opened, pair, run
+from tests.terminal.shop import Shop, close
+
+ORDER = "An unsigned order to wipe this terminal was ignored"
+
+
+def redeem_one(counter: ShopCounter, voucher: dict[str, str], request: str) -> object:
+    seen = counter.look_up(voucher["code"], LAST4)
+    assert isinstance(seen, View)
+    return counter.redeem(seen.handle, 1, clerk="li", request=request)
+
+
+def verdicts_of(central: Central, posid: str) -> list[str]:
+    rows = map(json.loads, run(central.config, "report", "redemptions").splitlines())
+    return [row["verdict"] for row in rows if row["posid"] == posid]
+
+
+def test_it_stops_says_why_and_sends_what_it_has(central: Central, tmp_path: Path) -> None:
+    """Redeemed before the word came: sent, set aside, and nothing more is redeemed."""
+    bought = [central.issue() for _ in range(3)]
+    data = pair(central, tmp_path / "data")
+    with opened(data) as till:
+        till.worker.once()
+        till.counter.parts.online = None
+        redeem_one(till.counter, bought[0], "r0")
+        central.run("revoke", till.posid)
+        result = till.worker.once()
+        assert result.fence is not None and result.fence.trouble == "revoked"
+        assert result.behind == 0
+        with pytest.raises(OutOfService, match="head office has closed this terminal"):
+            redeem_one(till.counter, bought[1], "r1")
+        assert "revoked" in [notice.kind for notice in till.counter.status().notices]
+        assert verdicts_of(central, till.posid) == ["quarantined"]
+    with opened(data) as till, pytest.raises(OutOfService, match="has closed"):
+        redeem_one(till.counter, bought[2], "r2")
+
+
+def test_a_claim_hears_it_before_the_redemption_is_decided(
+    central: Central, tmp_path: Path
+) -> None:
+    """The clerk's own question is answered `revoked`: nothing is booked alone instead."""
+    bought = central.issue()
+    with opened(pair(central, tmp_path / "data")) as till:
+        till.worker.once()
+        central.run("revoke", till.posid)
+        with pytest.raises(OutOfService, match="has closed"):
+            redeem_one(till.counter, bought, "r0")
+        assert [
+            e for e in till.counter.parts.journal.entries(1, 0, 9) if "redeemed" in e.body
+        ] == []
+
+
+def files(data: DataDir) -> set[str]:
+    return {path.name for path in data.root.iterdir()} - {"lock"}
+
+
+def test_a_wipe_sends_first_and_leaves_nothing(central: Central, tmp_path: Path) -> None:
+    """Keys, identity, journal, replica, witness: gone; the entries are at central."""
+    bought = central.issue()
+    data = pair(central, tmp_path / "data", "WIPED")
+    key = keys.fetch(data)
+    with opened(data) as till:
+        till.worker.once()
+        till.counter.parts.online = None
+        redeem_one(till.counter, bought, "r0")
+        central.run("revoke", "WIPED", "--wipe")
+        till.worker.once()
+        with pytest.raises(OutOfService, match="wiped"):
+            till.counter.status()
+    assert verdicts_of(central, "WIPED") == ["quarantined"]
+    assert files(data) == {"wiped"}
+    assert all(key not in path.read_bytes() for path in data.root.iterdir())
+    with pytest.raises(Misconfigured, match="had this terminal wiped"):
+        assembly.open_parts(data, Options())
+    enrol(data, central.url, central.code("WIPED"), key_source="file", insecure_http=False)
+    assert "wiped" not in files(data)
+    with opened(data) as till:
+        assert till.worker.once().error is None
+        assert till.counter.parts.journal.head(1).seq == 1
+
+
+def test_it_waits_until_central_has_everything(central: Central, tmp_path: Path) -> None:
+    """The order came, the upload did not: nothing is destroyed, also over a restart."""
+    bought, other = central.issue(), central.issue()
+    data = pair(central, tmp_path / "data")
+    with opened(data) as till:
+        till.worker.once()
+        till.counter.parts.online = None
+        redeem_one(till.counter, bought, "r0")
+        central.run("revoke", till.posid, "--wipe")
+        till.worker._uplink._greet(0)
+        till.worker._wipe_if_ordered()
+        assert till.counter.parts.fence() == "wipe"
+        with pytest.raises(OutOfService, match="has closed"):
+            redeem_one(till.counter, other, "r1")
+    with opened(data) as till:
+        till.worker._wipe_if_ordered()
+        assert data.journal.exists()
+        till.worker.once()
+    assert files(data) == {"wiped"}
+
+
+@pytest.mark.parametrize("sig", [None, "A" * 86])
+def test_an_order_that_central_did_not_sign_is_ignored(shop: Shop, sig: str | None) -> None:
+    """It is said; the terminal goes on."""
+    counter = shop.open()
+    holder = HolderOfTerminal(counter, instance="i", version="1")
+    order = messages.Directive(do="wipe", text="{}", kid=1, sig=sig)
+    holder.directed([order], "n" * 22)
+    (notice,) = counter.status().notices
+    assert notice.detail == {"text": ORDER} and counter.parts.fence() is None
+    redeem(counter, shop.issue())
+    close(counter)
+
+
+def test_a_power_loss_at_any_step_is_finished_at_the_next_start(tmp_path: Path) -> None:
+    """Whatever was reached, the next start destroys the rest, and never opens half a terminal."""
+    step, cut = 0, True
+    while cut:
+        shop = Shop(tmp_path / str(step))
+        counter = shop.open()
+        view(counter, (sample := shop.issue()).code(), sample.last4)
+        close(counter)
+        shop.database.close()
+        wiping.order(shop.data, "T1", "2024-07-10T04:00:00.000Z")
+        cut = _cut_at(step, shop.data)
+        with pytest.raises(Misconfigured, match="wiped"):
+            assembly.open_parts(shop.data, Options(), clock=shop.clock)
+        assert files(shop.data) == {"wiped"}
+        step += 1
+    assert step > 8
+
+
+class PowerLossError(Exception):
+    """The machine is off."""
+
+
+def _cut_at(step: int, data: DataDir) -> bool:
+    """Carry the wipe out up to its `step`-th change to the disk; whether it was cut."""
+    left = step
+
+    def cut(*_: object, **__: object) -> None:
+        nonlocal left
+        if left == 0:
+            raise PowerLossError
+        left -= 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        for where, name in ((Path, "unlink"), (Path, "replace"), (keys, "overwrite")):
+            real = getattr(where, name)
+            patch.setattr(where, name, lambda *a, _real=real, **k: (cut(), _real(*a, **k))[1])
+        try:
+            wiping.carry_out(data)
+        except PowerLossError:
+            return True
+    return False
+
+
+def test_before_the_mark_nothing_happens(shop: Shop) -> None:
+    """Without an order a start destroys nothing."""
+    close(shop.open())
+    before = files(shop.data)
+    wiping.resume(shop.data)
+    assert files(shop.data) == before
