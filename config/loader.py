@@ -7,11 +7,11 @@ or a `SettingsError`; nothing falls back silently.
 
 import os
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from config.schema import Settings
 
@@ -25,8 +25,7 @@ class SettingsError(Exception):
     """A settings file that cannot be used; `str()` says which, where and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """Settings and where they came from; `base` is what relative paths are relative to."""
 
     settings: Settings

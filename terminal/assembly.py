@@ -9,10 +9,10 @@ from a backup, is never handed out for redeeming.
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 import apsw
+from msgspec import Struct
 
 from terminal import identity as identities
 from terminal import keys, startup, wiping
@@ -32,8 +32,7 @@ from vouchers.policy import Policy
 VERSION: Final = "0.1.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """What the settings say about the core."""
 
     url_parameters: tuple[str, ...] = ("code", "yph")
@@ -93,8 +92,7 @@ def close(parts: Parts) -> None:
     parts.journal.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
+class _Opened(Struct, frozen=True):
     key: bytes
     identity: Identity
     journal: Journal

@@ -9,9 +9,10 @@ floor; the floor never goes back; a suspect clock is said, never guessed away.
 import threading
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from vouchers.times import DAY_MS, MINUTE_MS
 
@@ -22,8 +23,7 @@ BACKWARD_MAX_MS: Final = 10 * MINUTE_MS
 """A quartz clock may lag the server's by minutes; the estimate is floored, so nothing revives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """One look at the machine: wall clock and milliseconds since boot, and which boot it is."""
 
     wall_ms: int
@@ -53,8 +53,7 @@ class SystemClock:
         return Reading(time.time_ns() // 1_000_000, self._boot, since // 1_000_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(Struct, frozen=True):
     """A signed server time and when, by this boot's counter, it arrived."""
 
     server_ms: int
@@ -62,8 +61,7 @@ class Anchor:
     mono_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """The time to go by, and what may be believed of it. Milliseconds UTC."""
 
     now: int

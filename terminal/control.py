@@ -13,9 +13,10 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from terminal.datadir import DataDir
 
@@ -27,8 +28,7 @@ _BACKLOG: Final = 128
 _CONNECT_S: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A command line as the asker typed it, and the lines it read from its standard input."""
 
     argv: tuple[str, ...]

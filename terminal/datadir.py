@@ -9,9 +9,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+
+from msgspec import Struct
 
 from terminal.errors import HeldElsewhere, OutOfService
 
@@ -24,8 +25,7 @@ except ImportError:  # Windows: designed for, see docs/installer.md
 _POLL_S = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class DataDir:
+class DataDir(Struct, frozen=True):
     """The files of one terminal."""
 
     root: Path

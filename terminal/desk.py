@@ -9,8 +9,9 @@ to standard error.
 import json
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from terminal import words
 from terminal.console import escaped
@@ -27,8 +28,7 @@ OUT_OF_SERVICE: Final = 3
 Write = Callable[[str], None]
 
 
-@dataclass(slots=True)
-class Io:
+class Io(Struct):
     """Where a command writes, and the lines it was given on standard input."""
 
     out: Write
@@ -48,8 +48,7 @@ class Io:
         self.out(escaped(json.dumps(message, ensure_ascii=False)) + "\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """An open terminal for one command. `alone`: no followers run, so they are run as needed."""
 
     station: "Station"

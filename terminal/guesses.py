@@ -7,10 +7,10 @@ time comes from the estimated clock, so setting the clock back frees nothing.
 """
 
 import hmac
-from dataclasses import dataclass
 from typing import Final
 
 import apsw
+from msgspec import Struct
 
 from vouchers.policy import Guess
 from vouchers.times import MINUTE_MS
@@ -20,16 +20,14 @@ TERMINAL: Final = b""
 """The bucket of the whole terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """Something is locked until a moment (milliseconds UTC); `terminal` when all of it is."""
 
     until: int
     terminal: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Guesses:
+class Guesses(Struct, frozen=True):
     """The counters of one terminal, under its device key."""
 
     device_key: bytes

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import Struct
 
 from terminal import acknowledged
 from terminal.clock import Estimate, EstimatedClock
@@ -34,8 +35,7 @@ FENCE = "fenced"
 """Where the journal remembers that an epoch was stopped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """What came of a claim: granted until `until_mono_ms` of this boot, refused with a machine
     reason, or, with an empty reason, no answer within the budget."""
 
@@ -45,8 +45,7 @@ class Claimed:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundRow:
+class FoundRow(Struct, frozen=True):
     """A row that central found: the sealed record and where its voucher stands."""
 
     record: bytes

@@ -4,14 +4,13 @@ Responsible for: finding the data directory. Not responsible for: opening anythi
 to import, because every command needs it before it knows whether it runs here or in the holder.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from config.loader import Loaded
 from terminal.datadir import DataDir
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A terminal's settings and what follows from them."""
 
     loaded: Loaded

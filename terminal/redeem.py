@@ -8,7 +8,7 @@ one entry; a partial redemption voids the code and writes the successor's row wi
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from msgspec import structs
 
@@ -216,7 +216,7 @@ def make_successor(opened: Opened, vault: Vault) -> Successor:
     """The next code and its row; takes the vault's time, so it is made while the clerk decides."""
     code = next_code(opened.record, opened.record.generation)
     key = sealed.stretch(code, opened.last4, vault)
-    after = replace(opened.record, generation=opened.record.generation + 1)
+    after = structs.replace(opened.record, generation=opened.record.generation + 1)
     nonce = secrets.token_bytes(sealed.NONCE_BYTES)
     return Successor(code, key.row_key, sealed.seal(after, key, nonce))
 

@@ -8,12 +8,12 @@ missing or damaged is an outage of this part only, said as such, and can be down
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import apsw
 import msgspec
+from msgspec import Struct
 
 from terminal import database
 from terminal.errors import OutOfService
@@ -25,8 +25,7 @@ from vouchers.standing import Standing, VoucherState
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Struct, frozen=True):
     """A product as the counter needs it; `slip_text` is printed as it is (AX-16)."""
 
     rule: ProductRule
@@ -34,8 +33,7 @@ class Product:
     slip_text: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class StateRow:
+class StateRow(Struct, frozen=True):
     """Central's word on a voucher, and which own entries it includes."""
 
     standing: Standing

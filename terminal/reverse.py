@@ -6,10 +6,10 @@ whole count (AX-04); the same reversal again is the same success (AX-05); the sh
 voucher's current code.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import apsw
+from msgspec import Struct
 
 from terminal import slip_jobs
 from terminal.journal import Stored
@@ -24,8 +24,7 @@ from vouchers.rules import ReversalCase
 from vouchers.standing import effective
 
 
-@dataclass(frozen=True, slots=True)
-class Undo:
+class Undo(Struct, frozen=True):
     """What the clerk asked for. `note` goes into a table of its own, never into the journal."""
 
     serial: str
@@ -36,8 +35,7 @@ class Undo:
     supervisor: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Original:
+class _Original(Struct, frozen=True):
     """A redemption, the shares its voucher was bought with, and the reversal that undid it."""
 
     entry: Entry

@@ -6,10 +6,10 @@ never goes back to `queued`; a reprint is a new job with a higher copy number (A
 successor code is overwritten once the slip is confirmed or abandoned.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import apsw
+from msgspec import Struct
 
 from terminal import slip_facts
 from terminal.journal import Stored
@@ -26,8 +26,7 @@ SETTLED: Final = ("printed", "unconfirmed", "abandoned")
 """States in which the successor code is no longer needed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One print job; `code` is the successor code while it is still needed."""
 
     job: int
@@ -39,8 +38,7 @@ class Job:
     created_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What a slip says beside its entry: the entry's hash, and what the replica knows."""
 
     head: str

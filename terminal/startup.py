@@ -8,11 +8,11 @@ is deleted.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import Struct
 
 from terminal import chain, history, slip_jobs
 from terminal.errors import OutOfService
@@ -28,8 +28,7 @@ BOOTS: Final = "boots"
 _PAGE: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """The journal ends before its witness: entries `first`..`last` of `epoch` are missing."""
 
     epoch: int

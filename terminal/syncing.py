@@ -10,9 +10,10 @@ import json
 import random
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace as with_changes
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace as with_changes
 
 from sync import messages, signing
 from sync.acks import Ack, ServerTime

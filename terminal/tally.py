@@ -5,16 +5,14 @@ down. Not responsible for: the limits; the rules compare. Invariants: only commi
 counted, each once; a journal that was opened again, or another watermark, is counted anew.
 """
 
-from dataclasses import dataclass
-
 import apsw
+from msgspec import Struct
 
 from terminal.journal import Head, Journal
 from terminal.journal_schema import entry_id
 
 
-@dataclass(frozen=True, slots=True)
-class Alone:
+class Alone(Struct, frozen=True):
     """Redemptions at the voucher's home and elsewhere, and their value in fen."""
 
     home: int = 0

@@ -7,14 +7,14 @@ that is ahead of the journal proves that entries were lost or the journal was pu
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from terminal.journal import Head, Journal
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What a comparison showed: `state` is `agrees, missing, behind, ahead, differs`."""
 
     state: str

@@ -8,9 +8,11 @@ borne by exactly one entry.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vouchers.entries import Kind
 from vouchers.limits import LATE_TOLERANCE_MS
@@ -39,8 +41,7 @@ FLAG_OFFLINE_LONG: Final = "offline_long"
 _CLAIM_RANK, _HOME_RANK, _HUB_RANK, _LONE_RANK = range(4)
 
 
-@dataclass(frozen=True, slots=True)
-class VoucherFacts:
+class VoucherFacts(Struct, frozen=True):
     """What central knows of a voucher: `refunded_shares` are voided by refunds already paid.
 
     Validity in milliseconds UTC, half-open. `outlets` are those of its product.
@@ -54,8 +55,7 @@ class VoucherFacts:
     home: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """One authentic `redeemed` or `reversed` entry of the voucher.
 
     `arrival` numbers the entries in the order in which they came; `after` is the generation that
@@ -80,8 +80,7 @@ class Use:
     barred: Verdict | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """The verdict on one entry: `excess` shares it bears, `others` it collided with (serials).
 
     `excess` counts every share that nothing stands behind: beyond those sold, or refunded before.
@@ -94,8 +93,7 @@ class Judgement:
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Booking:
+class Booking(Struct, frozen=True):
     """All uses of a voucher booked: net `used` shares, current `generation`, `reversed` serials."""
 
     used: int

@@ -7,9 +7,10 @@ costs nothing and touches nothing.
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
+
+from msgspec import Struct
 
 from vouchers import codes, qr
 from vouchers.limits import CREDENTIAL_CHARS_MAX
@@ -23,15 +24,13 @@ URL_PARAMETERS: Final = ("code", "yph")
 """Parameters that carry a code where nothing else is configured."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformCode:
+class PlatformCode(Struct, frozen=True):
     """Digits whose check digit is right; leading zeros kept."""
 
     digits: str
 
 
-@dataclass(frozen=True, slots=True)
-class SignedQr:
+class SignedQr(Struct, frozen=True):
     """A text that claims to be a signed QR; `qr.decode` says whether it is."""
 
     text: str

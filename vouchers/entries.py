@@ -16,6 +16,7 @@ from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Struct
 
 from vouchers import canonical, ids, times
 from vouchers.fields import EntryError, maybe_word, one_of, positive, whole, word, yes_no
@@ -88,8 +89,7 @@ class Totals:
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One entry as read from its body. `at` is milliseconds UTC, `prev` a lower-case hex hash."""
 
     merchant: int
@@ -109,8 +109,7 @@ class Entry:
     totals: Totals
 
 
-@dataclass(frozen=True, slots=True)
-class Redemption:
+class Redemption(Struct, frozen=True):
     """The data of a `redeemed` entry (design, section 6)."""
 
     serial: str
@@ -129,8 +128,7 @@ class Redemption:
     replica_version: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Reversal:
+class Reversal(Struct, frozen=True):
     """The data of a `reversed` entry; `generation` is the one that is current afterwards."""
 
     serial: str

@@ -8,8 +8,9 @@ import base64
 import binascii
 import re
 import uuid
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 _POSID: Final = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
 _SERIAL: Final = re.compile(r"([A-Za-z0-9]{1,32})_([1-9]\d{0,8})_(\d{8,15})", re.ASCII)
@@ -19,8 +20,7 @@ _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 UUID_RANDOM_BYTES: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Serial:
+class Serial(Struct, frozen=True):
     """The parts of a redemption serial (AX-01)."""
 
     posid: str

@@ -5,8 +5,9 @@ must see alike (EV-032, EV-049). Not responsible for: reading or opening credent
 both sides take the generation after a redemption from here.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from vouchers.sealed import Record
 from vouchers.standing import Standing

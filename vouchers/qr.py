@@ -8,13 +8,13 @@ guess of the last four digits against without the tag key.
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import base45
 import cbor2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Struct
 
 from vouchers.ids import uuid_bytes, uuid_text
 from vouchers.limits import CODE_DIGITS_MAX, CODE_DIGITS_MIN, QR_CHARS_MAX, SHARES_MAX
@@ -31,8 +31,7 @@ class QrError(ValueError):
     """A text that is not a QR of ours: wrong form, unknown key or bad signature."""
 
 
-@dataclass(frozen=True, slots=True)
-class VoucherQr:
+class VoucherQr(Struct, frozen=True):
     """What a signed QR says. Times are seconds since the epoch; `expiry_s` is exclusive."""
 
     kid: int

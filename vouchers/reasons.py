@@ -6,8 +6,9 @@ Invariant: the order of the members is the order of decision; `rules` and the do
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 
 class Reason(StrEnum):
@@ -45,8 +46,7 @@ class Reason(StrEnum):
     OUT_OF_SERVICE = "out_of_service"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A no, as a value.
 
     `detail` holds what the words need: integers, strings and times (int milliseconds, UTC) under

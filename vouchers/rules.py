@@ -7,8 +7,10 @@ allows more shares than the standing leaves; the order of `CHECKS` is the order 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vouchers import money, standing
 from vouchers.limits import SHARES_MAX
@@ -19,8 +21,7 @@ from vouchers.standing import Standing, VoucherState
 from vouchers.times import HOUR_MS, MINUTE_MS
 
 
-@dataclass(frozen=True, slots=True)
-class ProductRule:
+class ProductRule(Struct, frozen=True):
     """What a product allows: outlets (AX-14), weekdays 1..7 (AX-11; empty means all)."""
 
     product: int
@@ -29,8 +30,7 @@ class ProductRule:
     online_only: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OfflineLimits:
+class OfflineLimits(Struct, frozen=True):
     """What the owner allows without a claim (design, section 7, Policy). Fen, hours, shares."""
 
     max_redemptions_home: int = 5_000
@@ -44,8 +44,7 @@ class OfflineLimits:
     foreign_shares_qr: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Posture:
+class Posture(Struct, frozen=True):
     """How far this terminal has gone without central: counts since the last contact.
 
     Times are milliseconds UTC. `home_rights` is false at a till that may not use its outlet's
@@ -62,8 +61,7 @@ class Posture:
     override_until: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """When and where: `now` and `floor` in milliseconds UTC, `weekday` 1..7 in the merchant's zone.
 
     While `suspect`, only `floor` is believed (design, section 6, Clock).
@@ -76,8 +74,7 @@ class Moment:
     outlet: int
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """One question at the counter. `count` is None while the shares have not been asked for.
 
     `record.generation` is the generation presented; an ID card presents the current one
@@ -97,8 +94,7 @@ class Case:
     credential: str = "code"
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """A yes: what the entry will say. `amount_fen` is informative (design, section 6).
 
     The presented code is void after any partial redemption, also where central makes the new one
@@ -358,8 +354,7 @@ def _amount(case: Case) -> int:
     return money.amount_fen(case.record.paid_fen, case.record.shares, used, case.count or 1)
 
 
-@dataclass(frozen=True, slots=True)
-class ReversalCase:
+class ReversalCase(Struct, frozen=True):
     """One question about undoing. Times are milliseconds UTC.
 
     `found` is false when the serial names no redemption of this journal; `own` when it names this

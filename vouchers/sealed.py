@@ -7,13 +7,13 @@ are kept, and for drawing nonces. Invariants: a record opens only with the very 
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final
 
 import cbor2
 from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from msgspec import Struct
 
 from vouchers.id_card import upstream_hash
 from vouchers.ids import is_uuid
@@ -50,8 +50,7 @@ class SealError(ValueError):
     """A record that does not open, or that opened to something that is not a record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vault:
+class Vault(Struct, frozen=True):
     """The parameters of a merchant's vault epoch: `salt` 16 bytes, `m_kib` KiB of memory."""
 
     epoch: int
@@ -61,16 +60,14 @@ class Vault:
     p: int
 
 
-@dataclass(frozen=True, slots=True)
-class SealKey:
+class SealKey(Struct, frozen=True):
     """What a credential stretches to: where the row is (16 bytes) and what opens it (32 bytes)."""
 
     row_key: bytes
     record_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """What a sealed row says. `home` is None when every eligible outlet may redeem some shares."""
 
     voucher: str

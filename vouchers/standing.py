@@ -7,8 +7,9 @@ least one share used by each earlier generation.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class VoucherState(StrEnum):
@@ -20,8 +21,7 @@ class VoucherState(StrEnum):
     VOIDED = "voided"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a voucher stands: validity in milliseconds UTC, half-open; `home` None for all outlets.
 
     `own` are the net shares that this terminal redeemed and central has not reflected yet.
@@ -36,8 +36,7 @@ class Standing:
     own: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class OwnUse:
+class OwnUse(Struct, frozen=True):
     """The effect of one own entry: `shares` is negative for a reversal.
 
     `generation` is the one that was presented (for a reversal: current afterwards), `after` the

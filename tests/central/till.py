@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -99,7 +100,7 @@ class Till:
             data=data,
             totals=self.totals.after(kind, data),
         )
-        entry = replace(entry, **changes)
+        entry = msgspec.structs.replace(entry, **changes)
         self.totals = entry.totals
         self.put(entries.compose(entry))
         return serial

@@ -1,8 +1,7 @@
 """Misses are counted before they are answered (decision 13)."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from terminal.counter import ShopCounter
 from terminal.errors import OutcomeUnknown

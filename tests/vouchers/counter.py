@@ -6,8 +6,9 @@ nothing speaks against, by a terminal that is without a claim.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from vouchers import rules
 from vouchers.sealed import Record

@@ -7,10 +7,10 @@ entries alone and each excess share is borne once. Method: hypothesis draws case
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from vouchers import codes, rules, standing
 from vouchers.booking import Booking, Use, Verdict, VoucherFacts, book

@@ -6,7 +6,6 @@ their invariants. Method: hypothesis draws the inputs; an example that fails is 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.vectors import reference
 from vouchers import canonical, codes, credential, ids, money, qr, sealed, times

@@ -5,11 +5,11 @@ The order and the plain checks are in test_rules.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.vouchers.counter import DAY, HERE, HOUR, MINUTE, NOW, THERE, a_case, answer, detail
 from vouchers import rules

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.vouchers.counter import ELSEWHERE, a_case, answer
 from vouchers import rules
