@@ -21,6 +21,7 @@ from terminal.arguments import WrongUsageError, parser
 from terminal.console import plain
 from terminal.control import Asked
 from terminal.errors import HeldElsewhere, Misconfigured, OutcomeUnknown, OutOfService, said_of
+from terminal.loading import loading
 from terminal.place import Place
 
 DONE, REFUSED, WRONG_USE, OUT_OF_SERVICE = 0, 1, 2, 3
@@ -113,8 +114,9 @@ def _alone(loaded: Loaded, args: Namespace, asked: Asked) -> int:
 
 def _own(loaded: Loaded, args: Namespace) -> int:
     """Commands that hold the terminal themselves, or need none."""
-    from terminal.commands import execute_own
-    from terminal.desk import Io
+    with loading():
+        from terminal.commands import execute_own
+        from terminal.desk import Io
 
     return execute_own(loaded, args, Io(_write_out, _write_err), ask_passphrase)
 

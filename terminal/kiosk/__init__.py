@@ -24,6 +24,7 @@ from terminal.kiosk.gate import GateSettings
 from terminal.kiosk.pages import Sample, Setting
 from terminal.kiosk.preflight import inspect
 from terminal.kiosk.session import ScannerSide, Session
+from terminal.loading import loading
 from terminal.outcomes import Counter
 from terminal.words import Language, say
 
@@ -109,7 +110,8 @@ def _run_screen(session: Session) -> int:
     for name in _FIXED_SIZE:
         os.environ.pop(name, None)
     try:
-        from terminal.kiosk.app import run_screen
+        with loading():
+            from terminal.kiosk.app import run_screen
     except ImportError as error:
         _tell(say("preflight.textual", language, missing=error.name or "textual"))
         return EXIT_MISCONFIGURED

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style as RichStyle
+from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -29,6 +30,7 @@ class Canvas(Widget):
         super().__init__(id=name)
         self._painter: Painter | None = None
         self._lines: list[Line] = []
+        self._painted: Size | None = None
         self._mood = ""
 
     def draw(self, painter: Painter, mood: str = "") -> None:
@@ -46,18 +48,26 @@ class Canvas(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One line of cells, filled up with the background."""
+        if self._painted != self.size:
+            # Textual draws a new size before it tells of it; an empty first picture would cost
+            # a whole turn.
+            self._lines = self._made()
         base = self.rich_style
         line = self._lines[y] if y < len(self._lines) else ()
         segments = [Segment(span.text, base + self._look(span.style)) for span in line]
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     def _paint(self) -> None:
-        if self._painter is None or not self.size.width:
-            return
-        lines = list(self._painter(self.size.width, self.size.height))
+        lines = self._made()
         if lines != self._lines:
             self._lines = lines
             self.refresh()
+
+    def _made(self) -> list[Line]:
+        self._painted = self.size
+        if self._painter is None or not self.size.width:
+            return self._lines
+        return list(self._painter(self.size.width, self.size.height))
 
     def _look(self, style: Style) -> RichStyle:
         return self.get_component_rich_style(f"canvas--{style.value}", partial=True)
