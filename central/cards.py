@@ -105,8 +105,10 @@ def run(central: Central, *, limit: int = sealing.QUEUE_BATCH) -> int:
                     table.c.merchant == work.merchant, table.c.voucher == row.voucher
                 )
             )
-            if taken.rowcount:  # else another process was faster, or the person was forgotten
-                store(central, work, vouchers[row.voucher], people[row.md5], vault)
+            voucher = vouchers[row.voucher]
+            # Else another process was faster, the person was forgotten, or it is long over.
+            if taken.rowcount and not voucher.retired:
+                store(central, work, voucher, people[row.md5], vault)
     return len(queue)
 
 

@@ -8,6 +8,7 @@ next secret; no reserved code belongs to two vouchers or looks like a mobile num
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import update
@@ -35,11 +36,12 @@ def extend(central: Central, vouchers: Collection[str]) -> None:
     """Reserve more codes for those of the vouchers that are due."""
     with central.write() as work:
         for voucher in ledger.find_all(work, vouchers, lock=True).values():
-            if due(voucher):
-                _reserve(central, work, voucher)
+            # By a card a counter goes on without codes: it may be far beyond the last of them.
+            while due(voucher):
+                voucher = _reserve(central, work, voucher)
 
 
-def _reserve(central: Central, work: Work, voucher: Voucher) -> None:
+def _reserve(central: Central, work: Work, voucher: Voucher) -> Voucher:
     first = voucher.horizon + 1
     generations = range(first, first + codes.horizon(voucher.left) + 1)
     found: dict[int, str] = {}
@@ -48,11 +50,14 @@ def _reserve(central: Central, work: Work, voucher: Voucher) -> None:
         drawn = {generation: codes.derive(secret, generation) for generation in generations}
         if _good(work, list(drawn.values())):
             found = drawn
+    after = replace(
+        voucher, secret=ledger.with_secret(voucher, first, secret), horizon=generations[-1]
+    )
     table = schema.vouchers
     work.connection.execute(
         update(table)
         .where(table.c.merchant == work.merchant, table.c.voucher == voucher.voucher)
-        .values(secret=ledger.with_secret(voucher, first, secret), horizon=generations[-1])
+        .values(secret=after.secret, horizon=after.horizon)
     )
     work.connection.execute(
         schema.codes.insert(),
@@ -66,6 +71,7 @@ def _reserve(central: Central, work: Work, voucher: Voucher) -> None:
             for generation, code in found.items()
         ],
     )
+    return after
 
 
 def _good(work: Work, drawn: list[str]) -> bool:

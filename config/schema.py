@@ -81,6 +81,14 @@ class Display(Section, frozen=True, kw_only=True):
     baud: Annotated[int, Meta(ge=300, le=921600)] = 9600
 
 
+class IdCard(Section, frozen=True, kw_only=True):
+    """An ID card reader. Off unless a port is set: read the note on personal data first."""
+
+    port: Name = ""
+    """Path, COM name or URL; empty: off."""
+    baud: Annotated[int, Meta(ge=300, le=921600)] = 115200
+
+
 class Receipt(Section, frozen=True, kw_only=True):
     """The slip."""
 
@@ -126,6 +134,7 @@ class Settings(Section, frozen=True, kw_only=True):
     printer: Printer = Printer()
     scanner: Scanner = Scanner()
     display: Display = Display()
+    id_card: IdCard = IdCard()
     receipt: Receipt = Receipt()
     keys: Keys = Keys()
     kiosk: Kiosk = Kiosk()

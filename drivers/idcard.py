@@ -2,10 +2,12 @@
 
 Responsible for: finding frames in a stream by preamble and length, checking them, the order find,
 select, read, and taking the card number out of the text block. Pure: the caller moves the bytes.
-Not responsible for: what the number is used for. Off unless a shop turns it on.
+Not responsible for: whether a number can be one, or what it is used for. Off unless a shop turns
+it on.
 
 Personal data: only the number and the kind of card leave this module. Name, address and photo are
-dropped as soon as the frame is read, nothing is logged, and `repr` of a card hides the number.
+dropped as soon as the frame is read, nothing is logged, and `repr` of a card hides the number. Of a
+card that was told, a hash under this process's own salt is kept while it may still be lying there.
 Invariants: nothing raises on any bytes; trust the declared length once in step (the preamble may
 occur in the photo); a frame with a wrong checksum is dropped and the search goes on behind its
 first byte. Sources: public SAM command tables; checksums recomputed (one public table has an error
@@ -18,12 +20,14 @@ from enum import IntEnum, StrEnum
 PREAMBLE = b"\xaa\xaa\xaa\x96\x69"
 FRAME_BYTES_MAX = 4_096
 PAUSE_MS = 1_000
+ABSENT_FINDS = 3
+"""A card is gone after so many searches without one: many readers do not find a card that they
+have read until it was lifted, some find it every other time."""
+
 _HEAD = len(PREAMBLE) + 2
 _NUMBER = slice(122, 158)
 _FOREIGN_NUMBER = slice(122, 152)
 _KIND_AT = slice(248, 250)
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_CHECKS = "10X98765432"
 
 
 class Command(IntEnum):
@@ -50,7 +54,9 @@ class CardKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card that was read. The number is upper case."""
+    """A card that was read. The number is upper case; it is empty, and the kind unknown, where the
+    card holds none that can be used: a permit of another layout.
+    """
 
     kind: CardKind
     number: str = field(repr=False)
@@ -122,7 +128,13 @@ class CardPoll:
 
     def __init__(self) -> None:
         self._step = Command.FIND
-        self._lying = False
+        self._told: int | None = None
+        self._absent = 0
+
+    @property
+    def searching(self) -> bool:
+        """Whether the next command looks for a card, so that it may wait a while."""
+        return self._step is Command.FIND
 
     def next_command(self) -> bytes:
         """What to send now; every 300 ms while no answer asks for more."""
@@ -132,21 +144,27 @@ class CardPoll:
         """The answer to the last command; a card when one was read for the first time."""
         step, self._step = self._step, Command.FIND
         if step is Command.FIND:
-            if reply.status == FOUND:
-                self._step = Command.SELECT
-            else:
-                self._lying = False  # the card left the field
+            self._found(here=reply.status == FOUND)
             return None
         if reply.status != OK:
             return None
         if step is Command.SELECT:
             self._step = Command.READ
             return None
-        if self._lying:
-            return None
+        self._absent = 0
         card = read_card(reply.data)
-        self._lying = card is not None
-        return card
+        if card is None:
+            return None
+        told, self._told = self._told, hash(card)
+        return card if self._told != told else None
+
+    def _found(self, *, here: bool) -> None:
+        if here:
+            self._step = Command.SELECT
+            return
+        self._absent += 1
+        if self._absent >= ABSENT_FINDS:
+            self._told = None
 
     def silence(self) -> None:
         """No answer came: begin again."""
@@ -154,9 +172,7 @@ class CardPoll:
 
 
 def read_card(data: bytes) -> Card | None:
-    """The number in the data of a read; None when there is no text block or no valid number."""
-    if len(data) < 4:
-        return None
+    """The number in the data of a read, empty in another layout; None without a text block."""
     text = data[4 : 4 + int.from_bytes(data[:2], "big")]
     if len(text) < 256:
         return None
@@ -164,17 +180,10 @@ def read_card(data: bytes) -> Card | None:
         text[_KIND_AT].decode("utf-16-le", "replace"), CardKind.UNKNOWN
     )
     if kind is CardKind.UNKNOWN:
-        return None  # another layout: what stands at the offset is not a number
+        return _UNREADABLE  # another layout: what stands at the offset is not a number
     where = _FOREIGN_NUMBER if kind is CardKind.FOREIGNER else _NUMBER
     number = text[where].decode("utf-16-le", "replace").strip(" \0").upper()
-    if kind is CardKind.CITIZEN and not number_valid(number):
-        return None
-    return Card(kind, number) if number.isascii() and number.isalnum() else None
+    return Card(kind, number) if number.isascii() and number.isalnum() else _UNREADABLE
 
 
-def number_valid(number: str) -> bool:
-    """Whether an 18-character citizen number has the right check character (mod 11)."""
-    if len(number) != 18 or not (number[:17].isascii() and number[:17].isdigit()):
-        return False
-    total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
-    return _CHECKS[total % 11] == number[17].upper()
+_UNREADABLE = Card(CardKind.UNKNOWN, "")

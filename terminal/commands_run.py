@@ -26,6 +26,7 @@ from terminal.station import Station
 if TYPE_CHECKING:
     from drivers.scanner.scan import Scan
     from terminal.front import Front
+    from terminal.outcomes import CardSeen
 
 if TYPE_CHECKING:
     from terminal.recovery import Brought
@@ -110,10 +111,11 @@ def show(
         station.counter.parts.identity.zone,
         tuple(Sample(*sample) for sample in samples),
         sound=settings.kiosk.sound,
+        cards=bool(settings.id_card.port),
         customer_language=Language.ZH if chinese else Language.EN,
     )
 
-    def begin(deliver: Callable[["Scan"], None]) -> "Front | None":
+    def begin(deliver: Callable[["Scan | CardSeen"], None]) -> "Front | None":
         station.start_behind(deliver, then)
         return station.front if settings.scanner.port else None
 

@@ -49,6 +49,7 @@ class Lamps:
     network: Callable[[], str] = lambda: "none"
     printer: Callable[[], str] = lambda: "none"
     scanner: Callable[[], str] = lambda: "none"
+    reader: Callable[[], str] = lambda: "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,7 @@ class ShopCounter:
             offline_left=_quietly(self._offline_left, None),
             locked_until=None if lock is None else lock.until,
             notices=history.notices(parts),
+            reader=self._lamps.reader(),
         )
 
     def _offline_left(self) -> int | None:

@@ -3,7 +3,7 @@
 Responsible for: the frozen values that cross from the use cases to a front end, and the `Counter`
 port that a front end calls. Not responsible for: deciding, storing or wording anything.
 Invariant: nothing here holds a code or last four digits, except `Redeemed.successor_code`, which a
-front end may show on the outcome and must not keep.
+front end may show on the outcome and must not keep, nor an ID number, except `CardSeen`.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,15 @@ class Place(Struct, frozen=True):
 
     outlet: int
     name: str
+
+
+class CardSeen(Struct, frozen=True):
+    """An ID card was read: its number, empty when it holds none that can be used. Kept nowhere."""
+
+    number: str
+
+    def __repr__(self) -> str:
+        return "CardSeen(...)"
 
 
 class View(Struct, frozen=True):
@@ -122,8 +131,9 @@ class Status(Struct, frozen=True):
 
     `network` is `online, slow, offline, refused, not_set_up, none` (none: no central configured).
     `printer` is `ready, near_end, paper_out, cover_open, fault, silent, lost, starting,
-    not_set_up, none`, `scanner` is `ready, lost, not_set_up, none`; `not_set_up` is what could not
-    be started, because its settings are wrong or its library is missing.
+    not_set_up, none`, `scanner` and `reader` (of ID cards) are `ready, lost, not_set_up, none`;
+    `not_set_up` is what could not be started, because its settings are wrong or its library is
+    missing.
     `replica_age_s` is None while there is no replica. `clock` is `ok` or `suspect`.
     `offline_left` are redemptions still allowed before the offline limit bites, when it is near,
     else None. `locked_until` is set while the terminal is locked after misses (decision 13).
@@ -141,6 +151,7 @@ class Status(Struct, frozen=True):
     offline_left: int | None
     locked_until: int | None
     notices: tuple[Notice, ...]
+    reader: str = "none"
 
 
 class Counter(Protocol):

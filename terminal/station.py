@@ -19,12 +19,14 @@ from terminal.assembly import Options
 from terminal.counter import Lamps, ShopCounter
 from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService, TerminalError
 from terminal.front import Front
+from terminal.outcomes import CardSeen
 from terminal.place import Place
 from vouchers.ids import uuid7
 
 if TYPE_CHECKING:
     from drivers.display import Display, DisplayProfile
     from drivers.scanner.scan import Scan
+    from terminal.card_reading import CardWorker
     from terminal.printing import PrintWorker
     from terminal.scanning import ScannerWorker
     from terminal.slips import SlipStyle
@@ -55,6 +57,7 @@ class Station:
         self.printing: PrintWorker | None = None
         self.syncing: SyncWorker | None = None
         self._scanner: ScannerWorker | None = None
+        self._cards: CardWorker | None = None
         self._display: Display | None = None
         self._ask = ask
         self._failed: set[str] = set()
@@ -65,7 +68,7 @@ class Station:
             parts,
             clerk=settings.kiosk.clerk,
             has_printer=bool(settings.printer.port),
-            lamps=Lamps(self._network, self._printer_lamp, self._scanner_lamp),
+            lamps=Lamps(self._network, self._printer_lamp, self._scanner_lamp, self._reader_lamp),
         )
         self.counter.on_entry = self._entry_made
         if not equipped:
@@ -99,12 +102,12 @@ class Station:
             self.syncing.start()
 
     def start_behind(
-        self, deliver: Callable[["Scan"], None], then: Callable[[], None] = lambda: None
+        self, deliver: Callable[["Scan | CardSeen"], None], then: Callable[[], None] = lambda: None
     ) -> None:
         """Load and start what is not running yet, in a thread, while the counter serves.
 
-        Scans go to `deliver`; `then` is called at the end. What cannot be started is a word in the
-        status line: the clerk goes on without it.
+        Scans and ID cards go to `deliver`; `then` is called at the end. What cannot be started is
+        a word in the status line: the clerk goes on without it.
         """
         self._behind = threading.Thread(
             target=self._bring_up, args=(deliver, then), name="start", daemon=True
@@ -135,11 +138,23 @@ class Station:
         self._scanner.start()
         self.front.with_scanner(self._scanner)
 
+    def read_cards(self, deliver: Callable[[CardSeen], None]) -> None:
+        """Open the ID card reader, if one is set, and hand on what it reads."""
+        settings = self.place.loaded.settings.id_card
+        if not settings.port:
+            return
+        from terminal.card_reading import CardWorker
+
+        self._cards = CardWorker(settings.port, settings.baud, deliver)
+        self._cards.start()
+
     def stop(self) -> None:
         """End followers and devices, then close the files."""
         self.settle()
         if self._scanner is not None:
             self._scanner.stop()
+        if self._cards is not None:
+            self._cards.stop()
         if self._display is not None:
             self._display.stop()
         if self.printing is not None:
@@ -148,10 +163,13 @@ class Station:
             self.syncing.stop()
         self.counter.close(assembly.close)
 
-    def _bring_up(self, deliver: Callable[["Scan"], None], then: Callable[[], None]) -> None:
+    def _bring_up(
+        self, deliver: Callable[["Scan | CardSeen"], None], then: Callable[[], None]
+    ) -> None:
         """In the order in which a clerk misses them."""
         steps = {
             "scanner": lambda: self.scan_into(deliver),
+            "reader": lambda: self.read_cards(deliver),
             "display": self._open_display,
             "printer": self._begin_printing,
             "network": self._begin_syncing,
@@ -257,6 +275,11 @@ class Station:
             return str(self.printing.status)
         port = self.place.loaded.settings.printer.port
         return self._unstarted("printer", STARTING if port else "none")
+
+    def _reader_lamp(self) -> str:
+        if self._cards is not None:
+            return self._cards.state
+        return self._unstarted("reader", "none")
 
     def _scanner_lamp(self) -> str:
         if self._scanner is not None:

@@ -204,7 +204,7 @@ def _needs_network(case: Case) -> Refusal | None:
     if count > available:
         return Refusal(Reason.NEEDS_NETWORK, {"why": "unseen", "left": available})
     beyond = case.record.generation + 1 > case.record.horizon
-    if case.count is not None and beyond and count < available and _binds_horizon(case):
+    if case.count is not None and beyond and count < available and _makes_successor(case):
         return Refusal(Reason.NEEDS_NETWORK, {"why": "horizon", "left": available})
     right = _right(case)
     if right is not None and count > right:
@@ -298,7 +298,7 @@ def decide(case: Case) -> Accepted | Refusal:
     available = shares_left(case)
     remaining = available - case.count
     assert remaining >= 0
-    successor = remaining > 0 and next_code_here(case.credential, case.evidence)
+    successor = remaining > 0 and _makes_successor(case)
     return Accepted(
         shares=case.count,
         left=remaining,
@@ -320,15 +320,14 @@ def judge(case: Case) -> tuple[Refusal | None, int]:
 def _most(case: Case) -> int:
     right, available = _right(case), shares_left(case)
     most = available if right is None else min(available, right)
-    beyond = case.record.generation + 1 > case.record.horizon and _binds_horizon(case)
+    beyond = case.record.generation + 1 > case.record.horizon and _makes_successor(case)
     # Beyond the horizon only redeeming all that is left needs no new code.
     counts = (available,) if beyond else range(min(most, SHARES_MAX), 0, -1)
     return next((n for n in counts if refusal(replace(case, count=n)) is None), 0)
 
 
-def _binds_horizon(case: Case) -> bool:
-    """Central reserves codes up to the horizon only, whoever derives them; a QR names none."""
-    return case.evidence != "qr"
+def _makes_successor(case: Case) -> bool:
+    return next_code_here(case.credential, case.evidence)
 
 
 def _right(case: Case) -> int | None:

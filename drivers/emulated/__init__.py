@@ -1,9 +1,9 @@
 """Devices made of software, for demonstrations, tests and slip designers.
 
-Responsible for: `emulated://printer?...` and `emulated://scanner?...` as pyserial ports, and the
-same devices on a pty or a TCP port. `register()` must be called once before such a port is opened;
-importing does nothing. The devices live on a `Bench`; the process-wide one is what pyserial's
-protocol handler looks at, because a URL is all that pyserial hands over.
+Responsible for: `emulated://printer?...`, `emulated://scanner?...` and `emulated://idcard?...` as
+pyserial ports, and the same devices on a pty or a TCP port. `register()` must be called once before
+such a port is opened; importing does nothing. The devices live on a `Bench`; the process-wide one
+is what pyserial's protocol handler looks at, because a URL is all that pyserial hands over.
 
     bench = register()
     link = Link("emulated://printer?name=till&paper=/tmp/slip.txt", ...)
@@ -13,7 +13,9 @@ Options of a printer: `name`, `columns` (32 or 48), `baud` (0 = no wire time), `
 `paper` (file that always shows the paper as text), `png` (picture written when it comes to rest),
 `control` (named pipe that takes one lever a line, such as `paper out`), `charset`, `replies` (comma
 list of `asb,dle_eot,gs_r,gs_h,gs_i`). Of a scanner: `name`, `prefix`, `suffix` (default `%0D`),
-`feed` (a named pipe: each line that is written to it is scanned).
+`feed` (a named pipe: each line that is written to it is scanned). Of an ID card reader: `name`,
+`card` (the number of the card that lies on it), `feed` (a named pipe that takes `lay NUMBER` and
+`lift`).
 """
 
 import serial

@@ -14,11 +14,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import serial
 
+from drivers.emulated.idcard import EmulatedIdCardReader
 from drivers.emulated.printer import EmulatedPrinter
 from drivers.emulated.scanner import EmulatedScanner
 
 WAIT_FREE_S = 0.2  # a host that just closed the port is noticed by the device's thread
-DeviceMade = EmulatedPrinter | EmulatedScanner
+DeviceMade = EmulatedPrinter | EmulatedScanner | EmulatedIdCardReader
 
 
 class Bench:
@@ -33,8 +34,8 @@ class Bench:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=False))
         kind = parts.netloc.lower()
-        if kind not in ("printer", "scanner"):
-            raise ValueError(f"emulated://{kind}: there is only a printer and a scanner")
+        if kind not in ("printer", "scanner", "idcard"):
+            raise ValueError(f"emulated://{kind}: there is only a printer, a scanner and an idcard")
         name = options.pop("name", kind)
         with self._lock:
             device = self._devices.get((kind, name)) or _made(kind, options)
@@ -59,6 +60,12 @@ class Bench:
         assert isinstance(device, EmulatedScanner)
         return device
 
+    def card_reader(self, name: str = "idcard", **options: str) -> EmulatedIdCardReader:
+        """The ID card reader of that name, made with these options if it is not there yet."""
+        device = self._device("idcard", name, options)
+        assert isinstance(device, EmulatedIdCardReader)
+        return device
+
     def clear(self) -> None:
         """Stop and forget every device."""
         with self._lock:
@@ -76,7 +83,9 @@ class Bench:
 def _made(kind: str, options: Mapping[str, str]) -> DeviceMade:
     if kind == "printer":
         return EmulatedPrinter.from_options(options)
-    return EmulatedScanner.from_options(options)
+    if kind == "scanner":
+        return EmulatedScanner.from_options(options)
+    return EmulatedIdCardReader.from_options(options)
 
 
 BENCH = Bench()

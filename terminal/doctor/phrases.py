@@ -28,6 +28,7 @@ CHECKS: Final = {
     "printer": ("打印机", "printer"),
     "scanner": ("扫码枪", "scanner"),
     "display": ("顾客屏", "customer display"),
+    "reader": ("身份证读卡器", "ID card reader"),
     "surroundings": ("运行环境", "surroundings"),
 }
 """The checks by their machine names, as people read them."""

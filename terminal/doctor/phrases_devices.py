@@ -165,6 +165,32 @@ DEVICE_PHRASES: Final[dict[str, Phrase]] = {
     ),
     "display.stuck": Phrase(_R, "不接收数据", "it takes no bytes", "检查数据线", "check its cable"),
     "display.held": Phrase(_G, "由收银界面使用", "held by the counter screen"),
+    "reader.none": Phrase(_G, "没有启用（默认）", "off, as by default"),
+    "reader.on": Phrase(
+        _G,
+        "已启用：身份证号是敏感个人信息，须依法告知顾客并取得同意"
+        "（docs/devices.md，ID cards and the law）",
+        "on: ID numbers are sensitive personal information, the customer must be told and agree"
+        " (docs/devices.md, ID cards and the law)",
+    ),
+    "reader.ready": Phrase(_G, "就绪", "ready"),
+    "reader.lost": Phrase(
+        _R,
+        "断开，或没有应答",
+        "lost, or it answers nothing",
+        "检查电源、数据线和 id_card.port；停止 hexiao 后再运行 hexiao doctor 看原因",
+        "check power, cable and id_card.port; stop hexiao and run this again to see why",
+    ),
+    "reader.not_set_up": Phrase(
+        _R,
+        "未能启动",
+        "could not be started",
+        "停止 hexiao 后再运行 hexiao doctor，看设置或缺少的库",
+        "stop hexiao and run this again: it says which setting is wrong or what is missing",
+    ),
+    "reader.unused": Phrase(
+        _G, "已设置，收银界面打开时使用", "set; the counter screen uses it when it is open"
+    ),
     "card.ready": Phrase(_G, "就绪", "ready"),
     "card.mute": Phrase(
         _R,

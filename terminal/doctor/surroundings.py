@@ -104,6 +104,7 @@ def probed(place: Place) -> Iterator[Found]:
     yield from guarded("printer", lambda: _slips(place))
     yield from guarded("scanner", lambda: _scanner(place))
     yield from guarded("display", lambda: _display(place))
+    yield from guarded("reader", lambda: _reader(place))
     yield from guarded("surroundings", lambda: _around(place))
 
 
@@ -119,6 +120,11 @@ def reported(status: Status, place: Place) -> Iterator[Found]:
     if settings.display.port:
         yield found("display", "held")
         yield from _names("display", settings.display.port)
+    waiting = status.reader == "none" and settings.id_card.port
+    yield found("reader", "unused" if waiting else status.reader)
+    if settings.id_card.port:
+        yield found("reader", "on")
+        yield from _names("reader", settings.id_card.port)
 
 
 def _printer(place: Place) -> Iterator[Found]:
@@ -195,9 +201,20 @@ def _display(place: Place) -> Iterator[Found]:
     yield from _names("display", port)
 
 
+def _reader(place: Place) -> Iterator[Found]:
+    settings = place.loaded.settings.id_card
+    if not settings.port:
+        yield found("reader", "none")
+        return
+    yield found("reader", "on")
+    yield from _told("reader", [probe.probe_card_reader(settings.port, settings.baud)])
+    yield from _names("reader", settings.port)
+
+
 def _around(place: Place) -> Iterator[Found]:
     settings = place.loaded.settings
-    ports = (settings.printer.port, settings.scanner.port, settings.display.port)
+    devices = (settings.printer, settings.scanner, settings.display, settings.id_card)
+    ports = [device.port for device in devices]
     if not any(ports):
         return
     typing = (

@@ -19,13 +19,13 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from terminal.kiosk.clock import now_ms
-from terminal.kiosk.events import Scanned
+from terminal.kiosk.events import CardRead, Scanned
 from terminal.kiosk.gate import GateSettings
 from terminal.kiosk.pages import Sample, Setting
 from terminal.kiosk.preflight import inspect
 from terminal.kiosk.session import ScannerSide, Session
 from terminal.loading import loading
-from terminal.outcomes import Counter
+from terminal.outcomes import CardSeen, Counter
 from terminal.words import Language, say
 
 __all__ = ["GateSettings", "Sample", "Setting", "run_kiosk"]
@@ -59,7 +59,7 @@ class ScanLike(Protocol):
 
 
 Screen = Callable[[Session, bytes], Exception | None]
-Scans = Callable[[Callable[[ScanLike], None]], ScannerSide | None]
+Scans = Callable[[Callable[[ScanLike | CardSeen], None]], ScannerSide | None]
 
 
 def run_kiosk(
@@ -73,9 +73,10 @@ def run_kiosk(
 ) -> int:
     """Show the counter until the clerk closes it. Answers the exit status: 0, 2 or 3.
 
-    `scans` is called once, when the counter can be seen, with a callback that takes scans from any
-    thread; it answers the scanner itself, if it can be spoken to. `customer` shows two lines to
-    the customer. `gate` is how a scanner types. `plain` reads and writes lines instead of drawing.
+    `scans` is called once, when the counter can be seen, with a callback that takes scans and
+    ID cards from any thread; it answers the scanner itself, if it can be spoken to. `customer`
+    shows two lines to the customer. `gate` is how a scanner types. `plain` reads and writes lines
+    instead of drawing.
     """
     # Where nobody set up logging, a traceback must not land on the counter's screen.
     logging.getLogger().addHandler(logging.NullHandler())
@@ -83,8 +84,14 @@ def run_kiosk(
     session.show_customer = customer
     session.gate = gate
     if scans is not None:
-        session.begin = lambda: scans(lambda scan: session.deliver(Scanned(scan.text, now_ms())))
+        session.begin = lambda: scans(lambda read: session.deliver(_event_of(read)))
     return _run_plain(session) if plain else _run_screen(session)
+
+
+def _event_of(read: ScanLike | CardSeen) -> Scanned | CardRead:
+    if isinstance(read, CardSeen):
+        return CardRead(read.number, now_ms())
+    return Scanned(read.text, now_ms())
 
 
 def _run_plain(session: Session) -> int:

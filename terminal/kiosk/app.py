@@ -25,7 +25,7 @@ from terminal.kiosk import bars
 from terminal.kiosk.actions import meaning
 from terminal.kiosk.clock import wall_ms
 from terminal.kiosk.driver import InputQuiet, KioskDriver, TerminalGone
-from terminal.kiosk.events import CounterEvent, Event, Scanned, Spoiled
+from terminal.kiosk.events import CardRead, CounterEvent, Event, Scanned, Spoiled
 from terminal.kiosk.gate import Burst, GateSettings, Out, Stroke, WedgeGate
 from terminal.kiosk.messages import CounterAnswered, ScanReceived
 from terminal.kiosk.pages import Mood, Page
@@ -115,7 +115,7 @@ class KioskApp(App[int], inherit_bindings=False):
         self._draw()
 
     def on_scan_received(self, message: ScanReceived) -> None:
-        """A serial scanner delivered a scan."""
+        """A serial scanner delivered a scan, or a reader a card."""
         self._session.take(message.event)
         self._draw()
 
@@ -186,7 +186,7 @@ class KioskApp(App[int], inherit_bindings=False):
             self.post_message(events.Resize(size, size))
 
     def _deliver(self, event: Event) -> None:
-        if isinstance(event, Scanned):
+        if isinstance(event, Scanned | CardRead):
             self.post_message(ScanReceived(event))
         elif isinstance(event, CounterEvent):
             self.post_message(CounterAnswered(event))

@@ -18,6 +18,7 @@ from terminal.words import say
 _FINE = {
     "network": frozenset({"online", "none"}),
     "printer": frozenset({"ready", "none", "starting"}),
+    "reader": frozenset({"ready"}),
 }
 
 
@@ -115,6 +116,8 @@ def _condition(status: Status, setting: Setting) -> list[Span]:
     spans.append(_state("printer", status.printer, setting))
     if status.scanner in ("lost", "not_set_up"):
         spans.append(Span(say(f"scanner.{status.scanner}", language), Style.MARK))
+    if status.reader != "none":
+        spans.append(_state("reader", status.reader, setting))
     return spans
 
 

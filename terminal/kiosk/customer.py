@@ -7,6 +7,7 @@ alone (history, help, notices) leaves the customer's lines as they are.
 
 from terminal.kiosk.states import (
     Asking,
+    Choosing,
     Committing,
     Done,
     Last4,
@@ -28,7 +29,7 @@ def customer_lines(scene: Stage, language: Language) -> Lines | None:
             return say("customer.ready", language), ""
         case Last4():
             return say("customer.last4", language), say("customer.last4.mobile", language)
-        case Looking() | Committing():
+        case Looking() | Choosing() | Committing():
             return say("customer.moment", language), ""
         case Asking():
             counts = {"shares": scene.shares, "left": scene.view.left}

@@ -36,6 +36,13 @@ class Scanned(Discreet, frozen=True):
     at: int
 
 
+class CardRead(Discreet, frozen=True):
+    """An ID card was read; `number` is empty when it holds none that can be used."""
+
+    number: str
+    at: int
+
+
 class Spoiled(Struct, frozen=True):
     """A scan arrived in pieces and must be scanned again."""
 
@@ -81,6 +88,14 @@ class LookedUp(Struct, frozen=True):
     at: int
 
 
+class CardOpened(Struct, frozen=True):
+    """The answer to a card: the vouchers of its person, the best one first, at least one."""
+
+    ticket: int
+    answer: tuple[View, ...] | Refusal
+    at: int
+
+
 class Settled(Struct, frozen=True):
     """The answer to an order."""
 
@@ -119,8 +134,10 @@ class StatusRead(Struct, frozen=True):
     at: int
 
 
-ClerkEvent = Scanned | Spoiled | Typed | Pressed
-CounterEvent = Checked | LookedUp | Settled | Failed | Reprinted | HistoryRead | StatusRead
+ClerkEvent = Scanned | CardRead | Spoiled | Typed | Pressed
+CounterEvent = (
+    Checked | LookedUp | CardOpened | Settled | Failed | Reprinted | HistoryRead | StatusRead
+)
 Event = ClerkEvent | CounterEvent | Ticked
 
 
@@ -140,6 +157,13 @@ class AskLookUp(Discreet, frozen=True):
     ticket: int
     credential: str
     last4: str
+
+
+class AskCard(Discreet, frozen=True):
+    """Ask what an ID card opens."""
+
+    ticket: int
+    number: str
 
 
 class AskCommit(Struct, frozen=True):
@@ -193,6 +217,7 @@ class Quit(Struct, frozen=True):
 CounterEffect = (
     AskCheck
     | AskLookUp
+    | AskCard
     | AskCommit
     | AskReprint
     | AskSettleSlip

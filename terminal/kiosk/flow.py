@@ -12,10 +12,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from terminal.kiosk import records, till
+from terminal.kiosk import cards, records, till
 from terminal.kiosk.events import (
     NO_TICKET,
     AskHistory,
+    CardOpened,
+    CardRead,
     Checked,
     ClerkEvent,
     Effect,
@@ -37,6 +39,7 @@ from terminal.kiosk.events import (
 from terminal.kiosk.states import (
     Act,
     Asking,
+    Choosing,
     Committing,
     ConfirmUndo,
     Done,
@@ -76,7 +79,7 @@ def question_open(stage: Stage) -> bool:
     """Whether a person is asked something, so that a scan must not interrupt."""
     if isinstance(stage, Last4):
         return bool(stage.typed)
-    asking = Looking | Asking | Committing | Reasons | ConfirmUndo | NoticeOpen | Leaving
+    asking = Looking | Choosing | Asking | Committing | Reasons | ConfirmUndo | NoticeOpen | Leaving
     return isinstance(stage, asking) or _is_latched(stage)
 
 
@@ -117,7 +120,7 @@ class RedeemFlow:
     def feed(self, event: Event) -> tuple[Effect, ...]:
         """Take one event; answers what to do about it."""
         match event:
-            case Scanned() | Spoiled() | Typed() | Pressed():
+            case Scanned() | CardRead() | Spoiled() | Typed() | Pressed():
                 self._touched = event.at
                 step = self._from_clerk(event)
             case Ticked():
@@ -141,7 +144,7 @@ class RedeemFlow:
         return step.effects
 
     def _from_clerk(self, event: ClerkEvent) -> Step:
-        if isinstance(event, Scanned):
+        if isinstance(event, Scanned | CardRead):
             return self._scan(event)
         if isinstance(event, Spoiled):
             blank = Ready() if isinstance(self._stage, Ready) else self._stage
@@ -151,11 +154,14 @@ class RedeemFlow:
             return not_now(self._stage, "too_fast")
         return self._type(event) if isinstance(event, Typed) else self._press(event)
 
-    def _scan(self, event: Scanned) -> Step:
-        if not question_open(self._stage):
-            return till.present(event.text, self._ids)
-        key = "clear_first" if _is_latched(self._stage) else "scan_not_now"
-        return not_now(self._stage, key)
+    def _scan(self, event: Scanned | CardRead) -> Step:
+        by_card = isinstance(event, CardRead)
+        if question_open(self._stage):
+            wait = "card_not_now" if by_card else "scan_not_now"
+            return not_now(self._stage, "clear_first" if _is_latched(self._stage) else wait)
+        if isinstance(event, CardRead):
+            return cards.present(self._stage, event, self._ids)
+        return till.present(event.text, self._ids)
 
     def _type(self, event: Typed) -> Step:
         match Ready() if _is_over(self._stage) else self._stage:
@@ -163,6 +169,8 @@ class RedeemFlow:
                 return till.type_code(stage, event, self._ids)
             case Last4() as stage:
                 return till.type_last4(stage, event, self._ids)
+            case Choosing() as stage:
+                return cards.move(stage, event)
             case Asking() as stage:
                 return till.type_shares(stage, event)
             case History() as stage:
@@ -181,7 +189,7 @@ class RedeemFlow:
             case Act.CONFIRM:
                 return self._confirm(event.at)
             case Act.ACCEPT:
-                return self._accept()
+                return self._accept(event.at)
             case Act.CLEAR:
                 back = self._stage.back if isinstance(self._stage, Leaving) else None
                 return Step(back) if back is not None else till.clear(self._stage)
@@ -209,8 +217,10 @@ class RedeemFlow:
             case stage:
                 return not_now(stage, "nothing_to_confirm")
 
-    def _accept(self) -> Step:
+    def _accept(self, at: int) -> Step:
         match self._stage:
+            case Choosing() as stage:
+                return cards.choose(stage, at)
             case NoticeOpen() as stage:
                 return records.dismiss(stage, self._status)
             case Help():
@@ -243,7 +253,7 @@ class RedeemFlow:
                 return Step(Leaving(stage, at))
 
     def _from_counter(
-        self, event: Checked | LookedUp | Settled | Failed | Reprinted
+        self, event: Checked | LookedUp | CardOpened | Settled | Failed | Reprinted
     ) -> Step | None:
         if isinstance(event, Reprinted):
             key = "reprinted" if event.queued else "nothing_to_reprint"
@@ -258,6 +268,8 @@ class RedeemFlow:
                 return till.refuse(Refused(refusal))
             case Looking(), LookedUp():
                 return till.looked_up(stage, event)
+            case Looking(), CardOpened():
+                return cards.opened(event)
             case Committing(), Settled():
                 return till.settled(stage, event)
             case _, Failed():

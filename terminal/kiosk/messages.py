@@ -5,7 +5,7 @@ Responsible for: the messages. Not responsible for: what follows from them.
 
 from textual.message import Message
 
-from terminal.kiosk.events import CounterEvent, Scanned
+from terminal.kiosk.events import CardRead, CounterEvent, Scanned
 
 
 class CounterAnswered(Message):
@@ -17,8 +17,8 @@ class CounterAnswered(Message):
 
 
 class ScanReceived(Message):
-    """A scanner with a port of its own delivered a scan."""
+    """A scanner or card reader with a port of its own delivered something."""
 
-    def __init__(self, event: Scanned) -> None:
+    def __init__(self, event: Scanned | CardRead) -> None:
         super().__init__()
         self.event = event

@@ -61,6 +61,8 @@ class Setting(Struct, frozen=True):
     zone: tzinfo
     samples: tuple[Sample, ...] = ()
     sound: bool = True
+    cards: bool = False
+    """Whether there is an ID card reader."""
     customer_language: Language = Language.EN
     """That of the customer display: Chinese only where its panel has the characters."""
 
@@ -109,6 +111,7 @@ def ready(stage: Ready, setting: Setting) -> Page:
         field=spaced(stage.typed + rest),
         lines=(
             say("ready.help", language),
+            *((say("ready.card", language),) if setting.cards else ()),
             say("ready.samples" if setting.samples else "ready.help2", language),
         ),
         keys=_keys(keys, language),

@@ -9,6 +9,7 @@ from terminal.kiosk.actions import ACTIONS
 from terminal.kiosk.pages import Mood, Page, Row, Sample, Setting
 from terminal.kiosk.states import (
     UNDO_REASONS,
+    Choosing,
     ConfirmUndo,
     Help,
     History,
@@ -46,6 +47,33 @@ def history(stage: History, tape: tuple[TapeRow, ...], setting: Setting) -> Page
         *_back(language),
     )
     return Page(Mood.LIST, f"{title}  {place}", rows=rows, keys=keys)
+
+
+def choosing(stage: Choosing, setting: Setting) -> Page:
+    """The vouchers of a card (EV-032): what each is, what is left, how long it is good."""
+    language = setting.language
+    rows = tuple(
+        Row(
+            (
+                safe_text(view.product_name, 60),
+                say("fact.left_of", language, left=view.left, shares=view.shares),
+                words.last_moment(view.valid_until, language, setting.zone),
+                say("choosing.good", language)
+                if view.refusal is None
+                else words.title(view.refusal, language),
+            ),
+            chosen=index == stage.cursor,
+            marked=view.refusal is not None,
+        )
+        for index, view in enumerate(stage.views)
+    )
+    keys = (
+        ("Enter", say("do.take", language)),
+        ("8/2", say("do.choose", language)),
+        ("-", say("do.cancel", language)),
+    )
+    title = say("choosing.title", language, n=len(stage.views))
+    return Page(Mood.LIST, title, lines=(say("choosing.help", language),), rows=rows, keys=keys)
 
 
 def reasons(stage: Reasons, setting: Setting) -> Page:

@@ -21,6 +21,7 @@ from terminal.kiosk.session import Session
 from terminal.kiosk.states import (
     Act,
     Asking,
+    Choosing,
     Committing,
     ConfirmUndo,
     History,
@@ -152,7 +153,7 @@ def prompt_of(stage: Stage) -> str:
             return "plain.prompt.confirm"
         case ConfirmUndo() | Leaving():
             return "plain.prompt.yes"
-        case Reasons() | NoticeOpen() | History():
+        case Reasons() | NoticeOpen() | History() | Choosing():
             return "plain.prompt.choose"
         case Refused(latched=True):
             return "plain.prompt.clear"

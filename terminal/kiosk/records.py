@@ -46,9 +46,13 @@ SLIP_ABANDON: Final = "2"
 
 def move(stage: History, event: Typed, rows: tuple[TapeRow, ...]) -> Step:
     """Move through the history with the keypad: 8 up, 2 down, 9 and 3 by a page."""
+    return Step(History(moved(stage.cursor, event, len(rows))))
+
+
+def moved(cursor: int, event: Typed, rows: int) -> int:
+    """Where a cursor goes: 8 up, 2 down, 9 and 3 by a page, 7 and 1 to the ends."""
     by = _MOVES.get(digit_of(event.character) or "", 0)
-    last = max(0, len(rows) - 1)
-    return Step(History(min(last, max(0, stage.cursor + by))))
+    return min(max(0, rows - 1), max(0, cursor + by))
 
 
 def turn(stage: Help, event: Typed) -> Step:

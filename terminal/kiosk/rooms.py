@@ -10,6 +10,7 @@ from terminal.kiosk import pages, pages_lists
 from terminal.kiosk.pages import Page, Setting
 from terminal.kiosk.states import (
     Asking,
+    Choosing,
     Committing,
     ConfirmUndo,
     Done,
@@ -33,6 +34,8 @@ def page_of(shown: Shown, setting: Setting, rows_per_page: int) -> Page:
     match shown.stage:
         case History() as stage:
             return pages_lists.history(stage, shown.tape, setting)
+        case Choosing() as stage:
+            return pages_lists.choosing(stage, setting)
         case Reasons() as stage:
             return pages_lists.reasons(stage, setting)
         case ConfirmUndo() as stage:

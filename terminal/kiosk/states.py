@@ -58,11 +58,20 @@ class Last4(Discreet, frozen=True):
 
 
 class Looking(Discreet, frozen=True):
-    """The counter looks the voucher up. `credential` lets the clerk retype the last four."""
+    """The counter looks the voucher up. `credential` lets the clerk retype the last four; it is
+    empty where a card was presented.
+    """
 
     ticket: int
     credential: str
     since: int
+
+
+class Choosing(Struct, frozen=True):
+    """A card opened several vouchers (EV-032): which one? `cursor` is the chosen row."""
+
+    views: tuple[View, ...]
+    cursor: int = 0
 
 
 class Asking(Struct, frozen=True):
@@ -179,6 +188,7 @@ Scene = (
     Ready
     | Last4
     | Looking
+    | Choosing
     | Asking
     | Committing
     | Done

@@ -30,6 +30,7 @@ from terminal.kiosk.events import (
 )
 from terminal.kiosk.states import (
     Asking,
+    Choosing,
     Committing,
     Done,
     Fault,
@@ -232,8 +233,8 @@ def clear(stage: Stage) -> Step:
     """Leave what is on the screen; only an order that was given cannot be left."""
     if isinstance(stage, Committing):
         return not_now(stage, "already_confirmed")
-    cancelled = Flash("cancelled") if isinstance(stage, Last4 | Looking | Asking) else None
-    return Step(Ready(), (), cancelled)
+    open_now = isinstance(stage, Last4 | Looking | Choosing | Asking)
+    return Step(Ready(), (), Flash("cancelled") if open_now else None)
 
 
 def _after_refusal(stage: Refused, ids: Identities) -> Step:

@@ -15,6 +15,7 @@ from terminal.errors import OutcomeUnknown, TerminalError
 from terminal.kiosk.clock import now_ms
 from terminal.kiosk.events import (
     NO_TICKET,
+    AskCard,
     AskCheck,
     AskCommit,
     AskDismiss,
@@ -23,6 +24,7 @@ from terminal.kiosk.events import (
     AskReprint,
     AskSettleSlip,
     AskStatus,
+    CardOpened,
     Checked,
     CounterEffect,
     CounterEvent,
@@ -85,6 +87,7 @@ class CounterWorker:
                 answer = _failure(question, error, unknown=True)
             if answer is not None:
                 self._post(answer)
+            del question  # the number of a card is not kept until somebody asks the next one
 
     def _ask(self, question: CounterEffect) -> CounterEvent | None:
         match question:
@@ -92,6 +95,10 @@ class CounterWorker:
                 return Checked(ticket, self._counter.check_credential(credential), now_ms())
             case AskLookUp(ticket, credential, last4):
                 return LookedUp(ticket, self._counter.look_up(credential, last4), now_ms())
+            case AskCard(ticket, number):
+                found = self._counter.look_up_card(number)
+                answer = found if isinstance(found, Refusal) else tuple(found)
+                return CardOpened(ticket, answer, now_ms())
             case AskCommit():
                 return Settled(question.ticket, self._commit(question), now_ms())
             case AskHistory():
@@ -135,7 +142,7 @@ def _failure(question: CounterEffect, error: Exception, *, unknown: bool) -> Fai
         # Asked again in a second anyway; the panel must not change for it.
         return None
     ticket = NO_TICKET
-    if isinstance(question, AskCheck | AskLookUp | AskCommit):
+    if isinstance(question, AskCheck | AskLookUp | AskCard | AskCommit):
         ticket = question.ticket
     message = str(error) if isinstance(error, TerminalError) else type(error).__name__
     # Only an order can have an unknown outcome: looking something up records nothing here.

@@ -63,6 +63,8 @@ class MemoryCounter:
         """The vouchers that were given to this number, joined by `+` in their key."""
         self._note("look_up_card")
         self.gate.wait()
+        if self.broken:
+            raise OutOfService("The journal is not usable. Run: hexiao doctor")
         found = [view for key, view in self.vouchers.items() if key.startswith(f"{number}+")]
         return found or Refusal(Reason.UNKNOWN_OR_WRONG, {"why": "card"})
 

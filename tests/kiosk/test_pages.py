@@ -238,6 +238,21 @@ def test_hostile_names_are_harmless() -> None:
     assert "and 7 more" in outlet_names(view.outlets, Language.EN, 2)
 
 
+@pytest.mark.parametrize(
+    ("reader", "said"),
+    [("ready", "cards ready"), ("lost", "CARD READER LOST"), ("not_set_up", "READER NOT SET UP")],
+)
+def test_a_card_reader_is_shown_where_there_is_one(reader: str, said: str) -> None:
+    """Where none is configured the line does not speak of it."""
+    setting = Setting(Language.EN, ZONE)
+    line = drawn(
+        bars.status_line(Shown(Ready(), None, replace(STATUS, reader=reader), ()), setting, 120, 0)
+    )
+    assert said in line
+    none = drawn(bars.status_line(Shown(Ready(), None, STATUS, ()), setting, 120, 0))
+    assert "card" not in none.lower()
+
+
 def test_status_says_what_is_wrong_in_words() -> None:
     """Network, data, journal, printer, scanner: the trouble stays when the room gets short."""
     trouble = replace(

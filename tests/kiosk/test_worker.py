@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from terminal.errors import OutOfService
 from terminal.kiosk.events import (
+    AskCard,
     AskCheck,
     AskCommit,
     AskDismiss,
@@ -16,6 +17,7 @@ from terminal.kiosk.events import (
     AskReprint,
     AskSettleSlip,
     AskStatus,
+    CardOpened,
     Checked,
     CounterEvent,
     Failed,
@@ -29,7 +31,8 @@ from terminal.kiosk.states import RedeemOrder, ReverseOrder
 from terminal.kiosk.worker import CounterWorker
 from terminal.outcomes import Redeemed, Reversed, View
 from tests.kiosk.memory_counter import GOOD, LAST4, MemoryCounter, with_samples
-from tests.kiosk.scenery import SLIP_NOTICE, STATUS, TAPE, VERDICT_NOTICE
+from tests.kiosk.scenery import SLIP_NOTICE, STATUS, TAPE, VERDICT_NOTICE, VIEW
+from vouchers.reasons import Refusal
 
 ORDER = RedeemOrder("r1", "h1", 2)
 
@@ -72,6 +75,18 @@ def test_each_question_has_its_answer(bench: Bench) -> None:
     assert isinstance(history, HistoryRead) and len(history.rows) == len(TAPE) + 1
     status = bench.ask(AskStatus())
     assert isinstance(status, StatusRead) and status.status == STATUS
+
+
+def test_a_card_opens_what_its_person_holds(bench: Bench) -> None:
+    """All of them or a refusal; an outage is an answer too."""
+    bench.counter.vouchers["X+1"] = bench.counter.vouchers["X+2"] = VIEW
+    opened = bench.ask(AskCard(1, "X"))
+    assert isinstance(opened, CardOpened) and opened.answer == (VIEW, VIEW)
+    missed = bench.ask(AskCard(2, "Y"))
+    assert isinstance(missed, CardOpened) and isinstance(missed.answer, Refusal)
+    bench.counter.broken = True
+    failed = bench.ask(AskCard(3, "X"))
+    assert isinstance(failed, Failed) and (failed.ticket, failed.unknown) == (3, False)
 
 
 def test_notices_are_dealt_with_in_silence(bench: Bench) -> None:

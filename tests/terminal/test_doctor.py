@@ -21,6 +21,7 @@ from config.schema import (
     Central,
     Disk,
     Display,
+    IdCard,
     Kiosk,
     Paths,
     Printer,
@@ -29,7 +30,9 @@ from config.schema import (
     Settings,
 )
 from drivers.emulated import register
+from drivers.emulated.idcard import EmulatedIdCardReader
 from drivers.emulated.scanner import EmulatedScanner
+from drivers.idcard import Command
 from drivers.ports import PortFound
 from sync import messages
 from sync.problems import Problem
@@ -361,6 +364,24 @@ def test_a_name_that_changes_with_the_order_of_plugging_is_amber(
     (named,) = [one for one in found["scanner"] if one["level"] == "amber"]
     assert 'write "usb-at:1-2.1"' in named["todo"]
     assert level(found, "scanner") == "red", "it is not there"
+
+
+def test_an_id_card_reader_is_asked_and_the_law_is_named(shop: Shop, tmp_path: Path) -> None:
+    """Off by default and said so; on, what the law asks for is named beside whether it answers."""
+    _, found = examine(place(shop))
+    assert [(one["level"], one["message"]) for one in found["reader"]] == [
+        ("green", "off, as by default")
+    ]
+    device = EmulatedIdCardReader()
+    try:
+        _, found = examine(place(shop, id_card=IdCard(port=device.attach_pty())))
+        assert level(found, "reader") == "green"
+        assert "sensitive personal information" in str(found["reader"])
+        assert Command.READ not in device.asked(), "no card is read to find out"
+    finally:
+        device.stop()
+    _, found = examine(place(shop, id_card=IdCard(port=str(tmp_path / "none"))))
+    assert level(found, "reader") == "red"
 
 
 def test_a_display_is_shown_a_text_and_a_person_looks(shop: Shop, tmp_path: Path) -> None:

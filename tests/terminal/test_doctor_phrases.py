@@ -33,7 +33,8 @@ def test_phrases_say_the_same_in_both_languages(name: str) -> None:
 def test_everything_that_is_found_can_be_said() -> None:
     """Every finding that a check can make has its words, and no words are left over."""
     used = {f"printer.{status}" for status in PrinterStatus}
-    used |= {f"{device}.{NOT_SET_UP}" for device in ("printer", "scanner")}
+    used |= {f"{device}.{NOT_SET_UP}" for device in ("printer", "scanner", "reader")}
+    used |= {"reader.ready", "reader.lost"}
     used |= {"scanner.none", "scanner.ready", "scanner.lost", "scanner.unused", "unchecked"}
     used |= {said_as(what) for what in probed()}
     for path in Path(doctor.__file__).parent.glob("*.py"):

@@ -59,11 +59,11 @@ def test_the_rest_has_no_code_here() -> None:
     assert accepted(a_case(count=2)).successor
 
 
-def test_the_horizon_binds_a_card_too() -> None:
-    """Central derives the next code from the same secret: it reserved none beyond the horizon."""
+def test_no_horizon_binds_a_card() -> None:
+    """Its row keeps the horizon of the day it was sealed, and no code is made here."""
     last = {"record": {"horizon": 0}}
-    assert answer(by_card(**last, count=2)) == "needs_network"
-    assert answer(by_card(**last, count=5)) == "yes"
+    assert answer(a_case(**last, count=2)) == "needs_network"
+    assert answer(by_card(**last, count=2)) == "yes"
     assert rules.judge(by_card(**last, count=None)) == (None, 5)
 
 
