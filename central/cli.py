@@ -199,7 +199,10 @@ def _fleet(tree: _Tree) -> None:
     code.add_argument("--outlet", type=int, required=True, metavar="ID")
     code.add_argument("--posid", required=True, metavar="ID")
     code.add_argument("--url", help="the address the terminal uses")
-    tree.add("terminals", fleet.terminals, "the fleet")
+    fleet_list = tree.add("terminals", fleet.terminals, "the fleet")
+    fleet_list.add_argument(
+        "--silent", type=int, metavar="HOURS", help="only those that were not heard for so long"
+    )
     revoke = tree.add("revoke", fleet.revoke, "trust a terminal no more")
     revoke.add_argument("posid")
     revoke.add_argument("--wipe", action="store_true", help="have it destroy its keys and data")

@@ -203,6 +203,8 @@ def _take_lease(central: Central, work: Work, row: Any, lease: _Lease, asked: He
         "head": msgspec.to_builtins(asked.head),
         "former": lease.instance if changed else lease.former,
         "cloned": lease.cloned or back,
+        "report": msgspec.to_builtins(asked.report),
+        "reported_at": work.now,
     }
     table = schema.terminals
     work.connection.execute(

@@ -17,12 +17,10 @@ from sqlalchemy import func, select
 
 from central import jobs, schema
 from central.errors import OutOfService
+from central.reports import SILENT_HOURS
 from central.service import Central, Work
 from vouchers.booking import Verdict
 from vouchers.times import HOUR_MS
-
-SILENT_HOURS: Final = 24
-"""A terminal counts as silent when nothing came from it for so long; a shop opens daily."""
 
 _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Up to the longest hold of a poll."""

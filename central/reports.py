@@ -8,15 +8,23 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Select, func, select
 
 from central import cards, catalogue, ledger, schema, sealing
 from central.arriving import QUARANTINED
 from central.ledger import Voucher
 from central.service import Work
+from sync.messages import Report
 from vouchers import times
 from vouchers.booking import FLAG_RELATED, Verdict
 from vouchers.entries import Kind
+
+SILENT_HOURS: Final = 24
+"""A terminal counts as silent when nothing came from it for so long; a shop opens daily."""
+
+REPORTED: Final = tuple(field.name for field in msgspec.structs.fields(Report))
+"""What a terminal says of itself."""
 
 _PORTION: Final = 1_000
 
@@ -191,8 +199,12 @@ def sealing_state(work: Work) -> Iterator[Row]:
     }
 
 
-def terminals(work: Work) -> Iterator[Row]:
-    """The fleet: every terminal with what central last heard of it."""
+def terminals(work: Work, *, silent_hours: int = SILENT_HOURS) -> Iterator[Row]:
+    """The fleet: every terminal with what central last heard of it.
+
+    `silent_since` is when it was last heard, where that is longer ago than `silent_hours`. What it
+    said of itself is as of `reported_at`, null where it never said.
+    """
     table, stream = schema.terminals, schema.streams
     rows = work.connection.execute(
         select(table, stream.c.seq, stream.c.entered_at, stream.c.forked_at)
@@ -207,6 +219,9 @@ def terminals(work: Work) -> Iterator[Row]:
     )
     for row in rows:
         about = json.loads(row.about) if row.about else {}
+        said = about.get("report") or {}
+        seen = max(row.seen_at, row.entered_at)
+        silent = work.now - seen > silent_hours * times.HOUR_MS
         yield {
             "posid": row.posid,
             "outlet": row.outlet,
@@ -214,9 +229,18 @@ def terminals(work: Work) -> Iterator[Row]:
             "state": row.state,
             "up_to": row.seq,
             "enrolled_at": times.format_utc(row.enrolled_at),
-            "seen_at": times.format_utc(max(row.seen_at, row.entered_at)),
+            "seen_at": times.format_utc(seen),
+            "silent_since": times.format_utc(seen) if silent else None,
             "version": about.get("version"),
+            "reported_at": _moment(about.get("reported_at") if said else None),
+            **{name: said.get(name) for name in REPORTED},
+            "revoked_at": _moment(row.revoked_at),
+            "wipe_at": _moment(row.wipe_at),
         }
+
+
+def _moment(at: int | None) -> str | None:
+    return None if at is None else times.format_utc(at)
 
 
 def alarms(work: Work) -> Iterator[Row]:

@@ -128,8 +128,29 @@ class SentHead(Request, frozen=True, kw_only=True):
     hash: Hash
 
 
+Word = Annotated[str, Meta(max_length=32)]
+"""A machine word, such as `paper_out`."""
+
+
+class Report(Request, frozen=True, kw_only=True):
+    """How a terminal is, with each `hello`: for head office's list of the fleet.
+
+    `queue` are entries that central has not signed for, `notices` what waits for a person there;
+    `printer`, `scanner` and `clock` are the words of its status line.
+    """
+
+    queue: Count
+    replica_age_s: Count | None
+    printer: Word
+    scanner: Word
+    clock: Word
+    notices: Count
+    disk_free_mb: Count
+    key_source: Word
+
+
 class HelloRequest(Request, frozen=True, kw_only=True):
-    """`POST /hello`, at start and daily: which holder of which journal is speaking."""
+    """`POST /hello`, at start and now and then: which holder of which journal speaks, and how."""
 
     schema: Positive = SCHEMA
     boot: Count
@@ -137,6 +158,7 @@ class HelloRequest(Request, frozen=True, kw_only=True):
     head: SentHead
     nonce: Nonce
     version: Annotated[str, Meta(max_length=64)] = ""
+    report: Report | None = None
 
 
 class Directive(Answer, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """The journal on its way to central.
 
 Responsible for: joining the sender's decisions to a journal and to central, and saying hello at
-start and daily. Not responsible for: threads, waiting or waking (the terminal's worker does), or
-any decision about an answer (`sender` does).
+start and at intervals. Not responsible for: threads, waiting or waking (the terminal's worker
+does), or any decision about an answer (`sender` does).
 Invariants: verdicts are stored before the acknowledgement that they came with, so that a crash
 between the two fetches both again; an error of the network ends a step with a pause.
 """
@@ -20,8 +20,10 @@ from sync.pacing import Pace, after_failure
 from sync.ports import Ports
 from sync.sender import Fence, Heard, Pass, Rest, Send, Sending, Sent, Stream
 
-GREET_EVERY_MS: Final = 24 * 3_600_000
-"""`hello` at start and daily (design, section 7)."""
+GREET_EVERY_MS: Final = 15 * 60_000
+"""`hello` at start and at least daily (design, section 7); four times an hour it also tells head
+office that this terminal lives, and how. Spread by chance, so that a fleet does not speak at once.
+"""
 
 
 class Uplink:
@@ -201,7 +203,8 @@ class Uplink:
             self._not_greeted(error)
             return
         self._greet_pace, self._greet_error = Pace(), None
-        self._greet_at_ms = now_ms + GREET_EVERY_MS
+        spread_ms = int(GREET_EVERY_MS * ports.clock.random() / 4)
+        self._greet_at_ms = now_ms + GREET_EVERY_MS - spread_ms
         if any(directive.do == "rebootstrap" for directive in answer.directives):
             ports.mailbox.snapshot_why = "central directs it"
         self._stop(

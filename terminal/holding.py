@@ -14,8 +14,9 @@ from sync import messages
 from sync.acks import Signed, check_directive
 from sync.errors import Garbled
 from sync.sender import Fence
-from terminal import history
+from terminal import history, keys
 from terminal.counter import ShopCounter
+from terminal.errors import TerminalError
 from terminal.parts import FENCE, Parts
 from terminal.startup import BOOTS
 
@@ -39,7 +40,25 @@ class HolderOfTerminal:
             head=messages.SentHead(epoch=head.epoch, seq=head.seq, hash=head.hash),
             nonce=nonce,
             version=self._version,
+            report=self._report(),
         )
+
+    def _report(self) -> messages.Report | None:
+        """How this terminal is; None while even that cannot be read."""
+        try:
+            status, data = self._counter.status(), self._counter.parts.data
+            return messages.Report(
+                queue=status.unacknowledged,
+                replica_age_s=status.replica_age_s,
+                printer=status.printer,
+                scanner=status.scanner,
+                clock=status.clock,
+                notices=len(status.notices),
+                disk_free_mb=data.free_bytes() >> 20,
+                key_source=keys.recorded(data).source,
+            )
+        except (TerminalError, OSError):
+            return None
 
     def server_keys(self) -> dict[int, bytes]:
         """Central's keys: those of the enrolment."""

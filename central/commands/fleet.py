@@ -59,10 +59,13 @@ def _served_url(context: Context, central: Central) -> str:
     return str(url or f"http://{context.settings.host}:{context.settings.port}")
 
 
-def terminals(context: Context, _args: argparse.Namespace) -> int:
-    """The fleet."""
+def terminals(context: Context, args: argparse.Namespace) -> int:
+    """The fleet, or only those that are silent."""
+    hours = reports.SILENT_HOURS if args.silent is None else args.silent
     with context.central() as central, central.read() as work:
-        return context.output.rows(reports.terminals(work))
+        found = reports.terminals(work, silent_hours=hours)
+        quiet = (row for row in found if args.silent is None or row["silent_since"])
+        return context.output.rows(quiet)
 
 
 def revoke(context: Context, args: argparse.Namespace) -> int:

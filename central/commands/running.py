@@ -2,13 +2,11 @@
 
 import argparse
 import secrets
-import signal
-import threading
 from dataclasses import asdict
 
 from central import bench as benches
 from central import demo_seed as demo
-from central import jobs, logs, restoring, service, setup, texts
+from central import jobs, logs, restoring, service, setup, stopping, texts
 from central.bench_ground import Effort
 from central.commands.context import Context
 from central.errors import Misconfigured, Refused
@@ -88,10 +86,8 @@ def jobs_run(context: Context, args: argparse.Namespace) -> int:
     with context.central() as central:
         if args.loop:
             logs.begin(context.settings.log)
-            stop = threading.Event()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: stop.set())
-            jobs.loop(central, stop)
+            with stopping.signalled() as stop:
+                jobs.loop(central, stop)
             return 0
         return context.output.rows(
             {"job": ran.name, "done": ran.done} for ran in jobs.run_now(central, tuple(args.job))

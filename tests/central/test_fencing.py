@@ -1,13 +1,18 @@
 """Two holders of one journal: who may go on, who is stopped, and when both are."""
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from central import reports
 from central.service import Central
+from sync import messages
 from sync.errors import Refused
 from tests.central.conftest import Pair
 from tests.central.till import Till, new_instance
 from vouchers.entries import Kind
+from vouchers.times import HOUR_MS
 
 A, B = new_instance(), new_instance()
 
@@ -110,3 +115,29 @@ def test_a_branch_that_is_sent_again_alarms_once(central: Central, till: Till) -
         with pytest.raises(Refused):
             clone.push(3)
     assert alarms(central) == ["fork"]
+
+
+def test_the_fleet_is_listed_with_what_it_says_and_who_is_silent(
+    central: Central, till: Till, pair: Pair
+) -> None:
+    """Version, queue, devices, key storage with each hello; since when nothing was heard."""
+    pair("POS2")
+    said = messages.Report(
+        queue=7,
+        replica_age_s=30,
+        printer="paper_out",
+        scanner="ready",
+        clock="ok",
+        notices=2,
+        disk_free_mb=4096,
+        key_source="file",
+    )
+    till.hello(instance=A, report=said)
+    with central.read() as work:
+        first, second = reports.terminals(work)
+        late = replace(work, now=work.now + 2 * HOUR_MS)
+        silent = [row["silent_since"] for row in reports.terminals(late, silent_hours=1)]
+    told = {name: first[name] for name in reports.REPORTED}
+    assert told == msgspec.to_builtins(said) and first["reported_at"] is not None
+    assert (first["silent_since"], second["queue"], second["reported_at"]) == (None, None, None)
+    assert silent == [first["seen_at"], second["seen_at"]]

@@ -13,7 +13,8 @@ from psycopg import sql
 from sqlalchemy import make_url, text
 
 from central import logs
-from central.metrics import SILENT_HOURS, Metrics
+from central.metrics import Metrics
+from central.reports import SILENT_HOURS
 from central.service import Central
 from tests.central.conftest import Pair, issue
 from vouchers.times import HOUR_MS

@@ -162,7 +162,12 @@ class Till:
         return self.http.push(self.posid, self.epoch, self.batch(first, last, **changes))
 
     def hello(
-        self, *, seq: int | None = None, instance: str = "", **changes: Any
+        self,
+        *,
+        seq: int | None = None,
+        instance: str = "",
+        report: messages.Report | None = None,
+        **changes: Any,
     ) -> messages.Hello:
         """Say hello, as a new process unless an instance is given."""
         seq = len(self.bodies) if seq is None else seq
@@ -173,6 +178,7 @@ class Till:
                 instance=instance or new_instance(),
                 head=messages.SentHead(**head),
                 nonce=secrets.token_urlsafe(16),
+                report=report,
             )
         )
 

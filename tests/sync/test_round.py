@@ -250,7 +250,8 @@ def test_a_proxy_that_refuses_large_bodies_gets_smaller_ones(till, service, port
 def test_the_uplink_waits_as_it_should(till, service, server, ports):
     """Until the next hello; a moment for company; a pause after a failure; then it sends."""
     uplink = Uplink(ports)
-    assert uplink.step() == GREET_EVERY_MS
+    spread = int(GREET_EVERY_MS * till.random() / 4)
+    assert uplink.step() == GREET_EVERY_MS - spread
     till.chains[1].grown(1)
     assert uplink.step() == LINGER_MS
     till.now += LINGER_MS - 1

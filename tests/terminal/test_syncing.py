@@ -94,6 +94,10 @@ def test_hello_says_who_and_where(
     said = holder.hello("n" * 22)
     assert (said.instance, said.nonce, said.version) == ("i", "n" * 22, "1")
     assert (said.head.epoch, said.head.seq, said.head.hash) == (1, 1, done.head)
+    assert said.report is not None
+    told = said.report
+    assert (told.queue, told.printer, told.clock, told.key_source) == (1, "none", "ok", "file")
+    assert told.disk_free_mb > 0 and told.notices == 0 and told.replica_age_s == 0
     assert holder.server_keys() == {1: shop.central_key.public_key().public_bytes_raw()}
 
 
