@@ -29,9 +29,11 @@ from typing import Any
 import pytest
 
 from config.loader import load
+from drivers.emulated.idcard import EmulatedIdCardReader
 from drivers.emulated.machine import Build
 from drivers.emulated.printer import EmulatedPrinter
 from drivers.emulated.scanner import EmulatedScanner
+from drivers.emulated.station import Station as EmulatedStation
 from hexiao import main
 from terminal.commands import serve
 from terminal.commands_run import held_station
@@ -152,7 +154,7 @@ class Till:
     """One enrolled terminal: its settings, its data directory and its devices."""
 
     root: Path
-    devices: list[EmulatedPrinter | EmulatedScanner] = field(default_factory=list)
+    devices: list[EmulatedStation] = field(default_factory=list)
 
     @property
     def config(self) -> Path:
@@ -237,6 +239,13 @@ class Till:
         self.devices.append(scanner)
         return scanner
 
+    def card_reader(self) -> EmulatedIdCardReader:
+        """An ID card reader on a pty of its own."""
+        reader = EmulatedIdCardReader()
+        reader.attach_pty(self.root / "reader")
+        self.devices.append(reader)
+        return reader
+
     @property
     def wired(self) -> dict[str, dict[str, object]]:
         """Settings that name both ptys."""
@@ -275,15 +284,19 @@ class World:
         assert done.status == 0, done
         return done.row
 
-    def issue(self, shares: int = 1, *, phone: str = "13800008642", **more: int) -> Voucher:
+    def issue(self, shares: int = 1, *, phone: str = "13800008642", **more: int | str) -> Voucher:
         """Sell a voucher of the product that is good everywhere; at home at outlet 1."""
         (sold,) = self.sell(shares, phone=phone, **more)
         return sold
 
-    def sell(self, *shares: int, phone: str = "13800008642", **more: int) -> list[Voucher]:
+    def sell(self, *shares: int, phone: str = "13800008642", **more: int | str) -> list[Voucher]:
         """Sell several vouchers at once."""
         options = {"product": 1, "home": 1} | more
-        words = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        words = [
+            text
+            for name, value in options.items()
+            for text in (f"--{name.replace('_', '-')}", str(value))
+        ]
         sales = [["issue", "--phone", phone, "--shares", str(count), *words] for count in shares]
         rows = hexiao_all(*map(self.asked, sales))
         return [
