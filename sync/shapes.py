@@ -28,16 +28,25 @@ Shares = Annotated[int, Meta(ge=1, le=9_999)]
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """SHA-256 in lower-case hex."""
 
-Key32 = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
+# Base64url only in its one shortest form: the last character carries no bits beyond the bytes.
+Key32 = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
 """32 bytes in base64url: an Ed25519 or X25519 public key."""
 
-Signature = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{86}\Z")]
+Signature = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{85}[AQgw]\Z")]
 """64 bytes in base64url: an Ed25519 signature."""
 
-RowKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}\Z")]
+RowKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{21}[AQgw]\Z")]
 """16 bytes in base64url: the key of a sealed row."""
 
-Blob = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", max_length=4096)]
+Blob = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z0-9_-]{4})*"
+        r"([A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?\Z",
+        min_length=2,
+        max_length=4096,
+    ),
+]
 """Some bytes in base64url: a sealed row or a sealed box."""
 
 Uuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]

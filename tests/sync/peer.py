@@ -67,7 +67,7 @@ class Chain:
 
     def lines(self, after: int, limit: int) -> list[JournalLine]:
         return [
-            JournalLine(after + i + 1, body, self.hashes[after + i + 1], "S" * 86)
+            JournalLine(after + i + 1, body, self.hashes[after + i + 1], "S" * 85 + "A")
             for i, body in enumerate(self.bodies[after : after + limit])
         ]
 

@@ -5,14 +5,15 @@ import json
 import msgspec
 import pytest
 
-from sync import feed, messages, policy, problems
+from sync import feed, messages, policy, problems, shapes
 from sync.errors import Garbled
 from sync.limits import BATCH_ENTRIES_MAX, FEED_ITEMS_MAX
+from vouchers import ids
 
 HASH = "0f" * 32
 KEY = "A" * 43
-SIG = "B" * 86
-ROW = "C" * 22
+SIG = "B" * 85 + "A"
+ROW = "C" * 21 + "A"
 UUID = "01890a5d-ac96-774b-bcce-b302099a8057"
 NOW = "2026-11-22T03:04:05.678Z"
 
@@ -107,7 +108,7 @@ ANSWERS = [
             "time_zone": "Asia/Shanghai",
             "recovery_key": KEY,
             "server_keys": [{"kid": 1, "key": KEY}],
-            "k_tags": [{"kid": 1, "sealed": "ab"}],
+            "k_tags": [{"kid": 1, "sealed": "ag"}],
             "vault": {"epoch": 1, "salt": ROW, "t": 2, "m": 19456, "p": 1},
             "policy": {},
         },
@@ -127,7 +128,7 @@ ANSWERS = [
     ),
     (messages.decode_batch_answer, {"ack": "{}", "kid": 1, "sig": SIG}),
     (messages.decode_claim_answer, {"claim": UUID, "granted": True, "valid_s": 120}),
-    (messages.decode_lookup_answer, {"record": "ab", "voucher": UUID, "state": STATE}),
+    (messages.decode_lookup_answer, {"record": "ag", "voucher": UUID, "state": STATE}),
     (messages.decode_verdicts_page, {"verdicts": [], "cursor": "7"}),
 ]
 
@@ -276,3 +277,35 @@ def test_problems():
     assert again.reason == "gap"
     assert problems.decode_problem(b"<html>") is None
     assert problems.decode_problem(b"\xff") is None
+
+
+def test_base64url_has_one_form_only():
+    """What cannot be decoded is refused where it is read, never deeper (16, 32, 64, any bytes)."""
+    shapes_of = {16: shapes.RowKey, 32: shapes.Key32, 64: shapes.Signature}
+    for size, shape in shapes_of.items():
+        for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_":
+            text = ids.b64u(bytes(size))[:-1] + last
+            assert accepts(shape, text) == decodes(text), (size, last)
+    for length in range(10):
+        for last in "ABQUg_":
+            text = "A" * length + last
+            fits = decodes(text) and len(text) >= 2
+            assert accepts(shapes.Blob, text) == fits, text
+
+
+def accepts(shape, text):
+    """Whether the wire's decoder takes it."""
+    try:
+        msgspec.convert(text, shape)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def decodes(text):
+    """Whether the bytes can be read."""
+    try:
+        ids.unb64u(text)
+    except ValueError:
+        return False
+    return True

@@ -172,7 +172,7 @@ def test_an_acknowledgement_finds_a_fork(till, service, ports):
 def test_a_hello_that_is_not_centrals(till, service, ports):
     """A time signed by a stranger is not heard; entries still go, to a believed acknowledgement."""
     till.chains[1].grown(1)
-    stranger = {"time": "{}", "kid": 9, "sig": "S" * 86}
+    stranger = {"time": "{}", "kid": 9, "sig": "S" * 85 + "A"}
     service.override = lambda asked: (
         Answered(body=json.dumps(stranger).encode()) if "hello" in asked.path else None
     )

@@ -72,7 +72,7 @@ def test_a_batch_is_the_contract():
         "from": 2,
         "prev": chain.hashes[1],
         "entries": chain.bodies[1:],
-        "sig": "S" * 86,
+        "sig": "S" * 85 + "A",
     }
 
 

@@ -28,7 +28,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
 NOW_MS = 1_700_000_000_000
 UUID = "01890a5d-ac96-774b-bcce-b302099a8057"
-ROW = "C" * 22
+ROW = "C" * 21 + "A"
 STATE = {
     "t": "state",
     "op": "put",
@@ -97,7 +97,7 @@ def test_a_push_is_signed_compressed_and_understood(connect):
         return Answered(body=messages.encode(peer.take(messages.decode_batch(asked.body))))
 
     with ScriptedServer(answer) as server:
-        batch = Batch(from_=1, prev=FIRST_PREV, entries=tuple(chain.bodies), sig="S" * 86)
+        batch = Batch(from_=1, prev=FIRST_PREV, entries=tuple(chain.bodies), sig="S" * 85 + "A")
         got = connect(server.url).push("T1", 1, batch)
     assert json.loads(got.ack)["up_to"] == 50
     asked = server.asked[0]
@@ -111,11 +111,11 @@ def test_a_push_is_signed_compressed_and_understood(connect):
 def test_every_call_goes_where_the_contract_says(connect):
     """Method, path, query and schema of each call; a base path is kept."""
     answers = {
-        "/base/v1/hello": {"time": "{}", "kid": 1, "sig": "S" * 86},
+        "/base/v1/hello": {"time": "{}", "kid": 1, "sig": "S" * 85 + "A"},
         "/base/v1/feed": json.loads(page()),
         "/base/v1/verdicts": {"verdicts": [], "cursor": "7"},
         "/base/v1/claims": {"claim": UUID, "granted": False, "reason": "in_progress"},
-        "/base/v1/lookups": {"record": "ab", "voucher": UUID, "state": STATE},
+        "/base/v1/lookups": {"record": "ag", "voucher": UUID, "state": STATE},
     }
     with ScriptedServer(lambda a: Answered(body=json.dumps(answers[a.path]).encode())) as server:
         central = connect(server.url + "/base/")
@@ -145,7 +145,7 @@ def test_enrolment_is_unsigned(connect):
     with ScriptedServer() as server:
         central = connect(server.url, signer=None)
         request = messages.EnrolmentRequest(
-            code="12345678", sign_key="A" * 43, seal_key="A" * 43, proof="B" * 86
+            code="12345678", sign_key="A" * 43, seal_key="A" * 43, proof="B" * 85 + "A"
         )
         with pytest.raises(Garbled):
             central.enrol(request)
@@ -445,7 +445,7 @@ def manifest(content=FILE, **changes):
         "sealed_through": "2026-11-22T03:04:05.678Z",
         "schema": 1,
         "kid": 1,
-        "sig": "S" * 86,
+        "sig": "S" * 85 + "A",
     }
     return Manifest(**(fields | changes))
 

@@ -238,7 +238,7 @@ def manifest(**changes: object) -> Manifest:
         "sealed_through": times.format_utc(NOW),
         "schema": REPLICA_SCHEMA,
         "kid": 1,
-        "sig": "x" * 86,
+        "sig": "x" * 85 + "A",
     }
     return Manifest(**(said | changes))  # type: ignore[arg-type]
 
