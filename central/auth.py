@@ -3,10 +3,11 @@
 Responsible for: finding the key, the memory of nonces, the answer to a clock that is off. Not
 responsible for: the cryptography (`sync.signing`), what the caller may do. Invariants: an unsigned
 request never reaches a handler that knows terminals; what a revoked terminal may still do is for
-the route to say; the nonce memory is per process, so a replay to another process only repeats what
-is idempotent.
+the route to say; whoever only reads the feed is known as of `LATELY_MS` ago; the nonce memory is
+per process, so a replay to another process only repeats what is idempotent.
 """
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,19 @@ from sync.limits import NONCE_BYTES, REPLAY_MEMORY_S
 from sync.signing import Message
 
 _SWEEP_EVERY: Final = 1_024
+
+LATELY_MS: Final = 5_000
+"""For so long a terminal may still read the feed after it was revoked or fenced elsewhere."""
+
+_REMEMBERED_MAX: Final = 100_000
+_KEYID: Final = re.compile(r'keyid="([^"]{1,64})"', re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    terminal: Terminal
+    public_key: bytes
+    read_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +72,73 @@ class Gate:
         """Load the key ring once: keys change only by `migrate` and restarts."""
         self._central = central
         self._nonces = NonceMemory()
+        self._lately: dict[str, _Known] = {}
         with central.read() as work:
             self.ring: Keyring = keys.load(work)
 
-    def called(self, message: Message) -> Called:
-        """The caller of a request. Raises SignatureError."""
+    def called(self, message: Message, *, lately: bool = False) -> Called:
+        """The caller of a request. Raises SignatureError.
+
+        `lately`: what the database said of the terminal within `LATELY_MS` will do, so that
+        thousands who wait for news do not ask it again and again.
+        """
         now = self._central.clock()
+        known: dict[str, _Known] = {}
+
+        def key_of(keyid: str) -> bytes | None:
+            found = self._remembered(keyid, now) if lately else None
+            found = found or self._find(keyid, now)
+            if found is None:
+                return None
+            known[keyid] = found
+            return found.public_key
+
         caller = signing.verify(
             message,
-            key_of=self._key_of,
+            key_of=key_of,
             now_ms=now,
             seen=lambda keyid, nonce: self._nonces.seen(keyid, nonce, now),
             own_nonce=lambda nonce: signing.is_own_nonce(nonce, self.ring.nonce, now_ms=now),
         )
         named = signing.read_key_id(caller.keyid)
         assert named is not None, "a key was found under this id"
-        posid, epoch = named
-        with self._central.read() as work:
-            terminal = hello.find(work, posid)
-        assert terminal is not None, "its stream was found"
-        return Called(terminal, epoch)
+        return Called(known[caller.keyid].terminal, named[1])
 
-    def _key_of(self, keyid: str) -> bytes | None:
+    def remembers(self, message: Message) -> bool:
+        """Whether `called` with `lately` would answer without asking the database."""
+        named = _KEYID.search(message.headers.get("signature-input", ""))
+        return named is not None and self._remembered(named[1], self._central.clock()) is not None
+
+    def _remembered(self, keyid: str, now: int) -> _Known | None:
+        found = self._lately.get(keyid)
+        return found if found is not None and 0 <= now - found.read_at < LATELY_MS else None
+
+    def _find(self, keyid: str, now: int) -> _Known | None:
         named = signing.read_key_id(keyid)
         if named is None:
             return None
-        table = schema.streams
+        stream, terminal = schema.streams, schema.terminals
         with self._central.read() as work:
-            found = work.connection.execute(
-                select(table.c.public_key).where(
-                    table.c.merchant == work.merchant,
-                    table.c.posid == named[0],
-                    table.c.epoch == named[1],
+            row = work.connection.execute(
+                select(terminal, stream.c.public_key)
+                .join(
+                    stream,
+                    (stream.c.merchant == terminal.c.merchant)
+                    & (stream.c.posid == terminal.c.posid),
                 )
-            ).scalar()
-        return None if found is None else bytes(found)
+                .where(
+                    terminal.c.merchant == work.merchant,
+                    terminal.c.posid == named[0],
+                    stream.c.epoch == named[1],
+                )
+            ).one_or_none()
+        if row is None:
+            return None
+        if len(self._lately) >= _REMEMBERED_MAX:
+            self._lately.clear()
+        known = _Known(hello.read_row(row), bytes(row.public_key), now)
+        self._lately[keyid] = known
+        return known
 
     def server_time(self) -> Mapping[str, str | int]:
         """A nonce and the signed time that repeats it, for a terminal with a wrong clock."""

@@ -6,14 +6,31 @@ timed in the same run, turn about, with the same rows and as many commits.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from central import bench_upload
+from central import bench_feed, bench_snapshot, bench_upload
 from central.bench_ground import Effort
 
 ENGINES: Final = ("postgresql", "sqlite")
 BATCHES_MAX: Final = 10_000
 """Five million entries, about 10 GB on disk; more is a mistake of the hand."""
+
+
+TERMINALS_MAX: Final = 5_000
+"""A socket each, twice, in two processes of one machine."""
+
+SECONDS_MAX: Final = 3_600
+VOUCHERS_MAX: Final = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Crowds:
+    """How many terminals wait for news, for how long it is measured, and vouchers in a snapshot."""
+
+    terminals: int = 1_000
+    seconds: int = 8
+    vouchers: int = 100_000
 
 
 class Shown(Protocol):
@@ -26,7 +43,9 @@ class Shown(Protocol):
         """The figure as a sentence."""
 
 
-def figures(engines: Sequence[str], effort: Effort) -> Iterator[Shown]:
+def figures(engines: Sequence[str], effort: Effort, crowds: Crowds) -> Iterator[Shown]:
     """Each comparison, as soon as it is known."""
     for engine in engines:
         yield from bench_upload.figures(engine, effort)
+        yield from bench_feed.figures(engine, effort, crowds.terminals, crowds.seconds)
+        yield from bench_snapshot.figures(engine, crowds.vouchers)

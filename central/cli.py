@@ -129,6 +129,9 @@ def _service(tree: _Tree) -> None:
     tree.add("list", running.jobs_list, "the jobs and when they ran", under=jobs)
     bench = tree.add("bench", running.bench, "speed, as ratios to bare limits of the same run")
     bench.add_argument("--batches", type=int, default=40, metavar="N", help="of 500 entries each")
+    crowd = {"terminals": 1_000, "seconds": 8, "vouchers": 100_000}
+    for name, count in crowd.items():
+        bench.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"{count:,}")
     bench.add_argument("--engine", choices=ENGINES, help="default: one after the other")
     tree.add("demo-seed", running.demo_seed, "sample data for `hexiao demo`")
 

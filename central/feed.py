@@ -7,10 +7,11 @@ from, else the terminal takes a new snapshot (central notes, 4.4).
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import select
 
 from central import alarms, catalogue, keys, ledger, policies, schema, sealing
@@ -29,6 +30,7 @@ from sync.feed import (
     SealedPut,
     StateGone,
 )
+from sync.messages import encode
 from vouchers import ids, times
 
 _CURSOR: Final = re.compile(r"1\.([0-9a-f]{1,16})\.(\d{1,16})", re.ASCII)
@@ -67,10 +69,44 @@ def heads(work: Work, buckets: Collection[int] | None = None) -> dict[int, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class SharedPage:
+    """A page for several readers: the same for all but for what it reflects of each."""
+
+    page: FeedPage
+    items: msgspec.Raw
+    reflects: Mapping[Reader, Reflects]
+
+    def for_reader(self, reader: Reader) -> FeedPage:
+        """The page as one reader gets it."""
+        return msgspec.structs.replace(self.page, reflects=self.reflects.get(reader))
+
+    def packed_for(self, reader: Reader) -> dict[str, object]:
+        """The same as a message whose items are packed already."""
+        page = self.page
+        return {
+            "from": page.from_,
+            "cursor": page.cursor,
+            "more": page.more,
+            "sealed_through": page.sealed_through,
+            "reflects": self.reflects.get(reader),
+            "items": self.items,
+            "checkpoint": page.checkpoint,
+        }
+
+
 def read_page(
     work: Work, bucket: int, after: str, *, limit: int, reader: Reader
 ) -> FeedPage | Resync:
     """The changes of a bucket after a cursor, at most `limit` feed rows of them."""
+    found = read_shared(work, bucket, after, limit, frozenset({reader}))
+    return found if isinstance(found, Resync) else found.for_reader(reader)
+
+
+def read_shared(
+    work: Work, bucket: int, after: str, limit: int, readers: frozenset[Reader]
+) -> SharedPage | Resync:
+    """The page of all these readers, read in one moment."""
     table = schema.feed_heads
     head = work.connection.execute(
         select(table).where(table.c.merchant == work.merchant, table.c.bucket == bucket)
@@ -83,15 +119,15 @@ def read_page(
     rows = _rows(work, bucket, start, limit)
     until = rows[-1].seq if rows else head.seq
     more = until < head.seq
-    return FeedPage(
+    page = FeedPage(
         from_=after,
         cursor=cursor_text(head.epoch, until),
         more=more,
         sealed_through=times.format_utc(sealing.sealed_through(work)),
-        reflects=_reflects(work, reader),
         items=tuple(_items(work, bucket, rows)),
         checkpoint=None if more else Checkpoint(seq=until, live=head.live, digest=head.digest),
     )
+    return SharedPage(page, msgspec.Raw(encode(page.items)), _reflects(work, readers))
 
 
 @retried
@@ -134,16 +170,18 @@ def _rows(work: Work, bucket: int, after: int, limit: int) -> Sequence[Any]:
     ).all()
 
 
-def _reflects(work: Work, reader: Reader) -> Reflects | None:
+def _reflects(work: Work, readers: frozenset[Reader]) -> dict[Reader, Reflects]:
     table = schema.streams
-    seq = work.connection.execute(
-        select(table.c.seq).where(
-            table.c.merchant == work.merchant,
-            table.c.posid == reader.posid,
-            table.c.epoch == reader.epoch,
+    found: dict[Reader, Reflects] = {}
+    for part in ledger.parts(sorted({reader.posid for reader in readers})):
+        rows = work.connection.execute(
+            select(table.c.posid, table.c.epoch, table.c.seq).where(
+                table.c.merchant == work.merchant, table.c.posid.in_(part)
+            )
         )
-    ).scalar()
-    return None if seq is None else Reflects(epoch=reader.epoch, seq=int(seq))
+        for row in rows:
+            found[Reader(row.posid, row.epoch)] = Reflects(epoch=row.epoch, seq=int(row.seq))
+    return {reader: found[reader] for reader in readers if reader in found}
 
 
 def _items(work: Work, bucket: int, rows: Sequence[Any]) -> list[Item]:

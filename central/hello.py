@@ -39,7 +39,12 @@ def find(work: Work, posid: str) -> Terminal | None:
     row = work.connection.execute(
         select(table).where(table.c.merchant == work.merchant, table.c.posid == posid)
     ).one_or_none()
-    return None if row is None else Terminal(row.posid, row.epoch, row.outlet, row.state)
+    return None if row is None else read_row(row)
+
+
+def read_row(row: Any) -> Terminal:
+    """A terminal from a row of the table."""
+    return Terminal(row.posid, row.epoch, row.outlet, row.state)
 
 
 @dataclass(frozen=True, slots=True)

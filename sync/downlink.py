@@ -21,6 +21,10 @@ from sync.sender import told_to_stop
 IDLE_PAUSE_MS: Final = 5_000
 """Between polls of a central that does not hold them open."""
 
+ROUND_MS: Final = 10_000
+"""While news keeps coming, the other buckets and the verdicts are asked for this often, and not
+after each page: a busy chain has news every moment, and every terminal would ask four times."""
+
 _PROMPT_MS: Final = 1_000
 """A long-poll that comes back empty within this was not held open."""
 
@@ -32,6 +36,7 @@ class Downlink:
         self._ports = ports
         self._receiving = Receiving()
         self._prompt_polls = 0
+        self._round_ms = 0
         self.error: SyncError | None = None
         self.pulled = 0
 
@@ -100,6 +105,7 @@ class Downlink:
 
     def _follow(self, wait_s: int) -> int | None:
         before = self.pulled
+        self._round_ms = self._ports.clock.monotonic_ms()
         done: set[int] = set()
         while (bucket := self._next_bucket(done)) is not None:
             done.add(bucket)
@@ -157,10 +163,16 @@ class Downlink:
     def _poll(self, wait_s: int) -> int | None:
         """Wait for news of any bucket, on the last one; its own news comes with the answer."""
         clock, buckets = self._ports.clock, self._ports.replica.buckets()
-        asked_ms = clock.monotonic_ms()
-        page = self._page(buckets[-1], wait_s, self._watch(buckets[:-1]))
-        if not self._apply(buckets[-1], page) or page.items:
-            return None
+        news = True
+        while news:
+            asked_ms = clock.monotonic_ms()
+            page = self._page(buckets[-1], wait_s, self._watch(buckets[:-1]))
+            if not self._apply(buckets[-1], page) or page.more:
+                return None
+            news = bool(page.items)
+            if news and asked_ms - self._round_ms >= ROUND_MS:
+                return None
+            self._ports.replica.pulled(clock.now_ms())
         prompt = clock.monotonic_ms() - asked_ms < _PROMPT_MS
         self._prompt_polls = self._prompt_polls + 1 if prompt else 0
         # Once may be news of a watched bucket; twice without any is a central that does not wait.

@@ -7,6 +7,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from central.api import journal, operations, replica, terminals, wire
+from central.api.reading import SharedReads
 from central.api.waiting import Waiters
 from central.auth import Gate
 from central.errors import OutOfService
@@ -53,7 +54,12 @@ def build(central: Central, waiters: Waiters, metrics: Metrics) -> Litestar:
         openapi_config=None,
         request_max_body_size=2 * BATCH_BYTES_MAX,
         state=State(
-            {"desk": wire.Desk(central, Gate(central)), "waiters": waiters, "metrics": metrics}
+            {
+                "desk": wire.Desk(central, Gate(central)),
+                "waiters": waiters,
+                "reads": SharedReads(central),
+                "metrics": metrics,
+            }
         ),
         logging_config=None,
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from anyio import to_thread
@@ -12,10 +13,10 @@ from litestar.response import Stream
 from central import feed as pages
 from central import lookups, snapshot
 from central.api import wire
+from central.api.reading import Place, SharedReads
 from central.api.waiting import Waiters
 from central.api.wire import AnyRequest, ProblemError
 from central.feed import Reader, Resync
-from sync.feed import FeedPage
 from sync.limits import BUCKETS_MAX, FEED_ITEMS_MAX, FEED_WAIT_S_MAX
 from sync.messages import decode_lookup_request
 
@@ -81,31 +82,31 @@ def _cut(portions: Iterator[bytes], length: int) -> Iterator[bytes]:
 @get("/feed")
 async def feed(request: AnyRequest) -> Response[bytes]:
     """A page of changes; waits for one without holding a thread or a connection."""
-    who = await to_thread.run_sync(wire.called, request, b"")
-    bucket = wire.number(request, "bucket", 0, 2**31 - 1)
-    limit = max(1, wire.number(request, "limit", FEED_ITEMS_MAX, FEED_ITEMS_MAX))
+    who = await wire.called_lately(request)
     wait_s = wire.number(request, "wait", 0, FEED_WAIT_S_MAX)
+    place = _place(request)
+    if wait_s:
+        waiters = request.app.state["waiters"]
+        assert isinstance(waiters, Waiters)
+        await waiters.wait(_watched(request) | {place.bucket: place.after}, wait_s)
+    reads = request.app.state["reads"]
+    assert isinstance(reads, SharedReads)
+    reader = Reader(who.terminal.posid, who.terminal.epoch)
+    page = await reads.page(place, reader)
+    if isinstance(page, Resync):
+        if page.reason == pages.AHEAD:
+            report = partial(pages.report_ahead, wire.desk(request).central)
+            await to_thread.run_sync(report, reader.posid, place.bucket, place.after)
+        raise ProblemError(410, page.reason, "take a new snapshot")
+    return wire.answer(request, page.packed_for(reader))
+
+
+def _place(request: AnyRequest) -> Place:
     after = request.query_params.get("after", pages.BEGINNING)
     if not _CURSOR.fullmatch(after):
         raise ProblemError(400, "garbled", "after must be a cursor")
-    reader = Reader(who.terminal.posid, who.terminal.epoch)
-
-    def read() -> FeedPage:
-        with wire.desk(request).central.read() as work:
-            page = pages.read_page(work, bucket, after, limit=limit, reader=reader)
-        if isinstance(page, Resync):
-            if page.reason == pages.AHEAD:
-                pages.report_ahead(wire.desk(request).central, reader.posid, bucket, after)
-            raise ProblemError(410, page.reason, "take a new snapshot")
-        return page
-
-    page = await to_thread.run_sync(read)
-    if not page.items and wait_s:
-        waiters = request.app.state["waiters"]
-        assert isinstance(waiters, Waiters)
-        if await waiters.wait(_watched(request) | {bucket: page.cursor}, wait_s):
-            page = await to_thread.run_sync(read)
-    return wire.answer(request, page)
+    limit = max(1, wire.number(request, "limit", FEED_ITEMS_MAX, FEED_ITEMS_MAX))
+    return Place(wire.number(request, "bucket", 0, 2**31 - 1), after, limit)
 
 
 def _watched(request: AnyRequest) -> dict[int, str]:

@@ -2,13 +2,13 @@
 
 Responsible for: one look at the heads of all awaited buckets every quarter of a second, for all
 who wait in this process. Not responsible for: reading pages. Invariants: waiting holds no thread
-and no connection; what happens between a page and its waiting is not missed, because the waiter
-says which cursor it has; when the process stops, all waiters go at once.
+and no connection; nothing that happened before the waiting is missed, because the waiter says which
+cursor it has; when the process stops, all waiters go at once.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,11 @@ POLL_S: Final = 0.25
 class _Waiter:
     cursors: Mapping[int, str]
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def look(self, heads: Mapping[int, str]) -> None:
+        """Wake up where a bucket is not where we know it, or is none."""
+        if any(heads.get(bucket) != at for bucket, at in self.cursors.items()):
+            self.woken.set()
 
 
 class Waiters:
@@ -48,7 +53,11 @@ class Waiters:
         return self._stopped
 
     async def wait(self, cursors: Mapping[int, str], seconds: int) -> bool:
-        """Wait until a bucket has moved past its cursor; False when the time ran out first."""
+        """Wait until a bucket is not at its cursor; False when the time ran out first.
+
+        The caller need not have looked before: what is old news already ends the wait within
+        `POLL_S`, as does a cursor that cannot be served.
+        """
         if self._stopped:
             return False
         waiter = _Waiter(cursors)
@@ -72,14 +81,15 @@ class Waiters:
 
     async def _look(self) -> None:
         while self._waiting and not self._stopped:
-            await asyncio.sleep(POLL_S)
+            # Only who waited before the look began may be told by it that nothing has moved.
+            present = tuple(self._waiting)
             with contextlib.suppress(OutOfService):
-                now = await to_thread.run_sync(self._heads)
-                for waiter in self._waiting:
-                    if any(now.get(bucket, at) != at for bucket, at in waiter.cursors.items()):
-                        waiter.woken.set()
+                heads = await to_thread.run_sync(self._heads, present)
+                for waiter in present:
+                    waiter.look(heads)
+            await asyncio.sleep(POLL_S)
 
-    def _heads(self) -> dict[int, str]:
-        awaited = {bucket for waiter in tuple(self._waiting) for bucket in waiter.cursors}
+    def _heads(self, present: Sequence[_Waiter]) -> dict[int, str]:
+        awaited = {bucket for waiter in present for bucket in waiter.cursors}
         with self._central.read() as work:
             return feed.heads(work, awaited)

@@ -9,9 +9,11 @@ be read is a problem, never a traceback.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
+from anyio import to_thread
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
@@ -69,10 +71,31 @@ def called(
     """Who signed this request. `any_epoch`: a key of an earlier epoch will do, and a terminal that
     is fenced or revoked (journal uploads). `even_revoked`: a revoked terminal will do (hello).
     """
+    message = _message(request, body)
+    return _believed(request, message, any_epoch=any_epoch, even_revoked=even_revoked)
+
+
+async def called_lately(request: AnyRequest) -> Called:
+    """Who signed this request without a body, as of lately (`Gate.called`); for the event loop."""
+    message = _message(request, b"")
+    ask = partial(_believed, request, message, lately=True)
+    if desk(request).gate.remembers(message):
+        return ask()
+    return await to_thread.run_sync(ask)
+
+
+def _believed(
+    request: AnyRequest,
+    message: Message,
+    *,
+    any_epoch: bool = False,
+    even_revoked: bool = False,
+    lately: bool = False,
+) -> Called:
     check_schema(number(request, "schema", SCHEMAS_SERVED[-1], 2**31))
     gate = desk(request).gate
     try:
-        caller = gate.called(_message(request, body))
+        caller = gate.called(message, lately=lately)
         if caller.epoch != caller.terminal.epoch and not any_epoch:
             raise SignatureError("unknown_key", "this terminal has been paired again since")
     except SignatureError as error:

@@ -39,11 +39,18 @@ def migrate(context: Context, _args: argparse.Namespace) -> int:
 
 def bench(context: Context, args: argparse.Namespace) -> int:
     """Measure, in databases of its own; `--database` is not touched."""
-    if not 1 <= args.batches <= benches.BATCHES_MAX:
-        words = f"--batches must lie between 1 and {benches.BATCHES_MAX:,}"
-        return context.output.refuse(Refused("bad_count", words), WRONG)
+    for name, most in (
+        ("batches", benches.BATCHES_MAX),
+        ("terminals", benches.TERMINALS_MAX),
+        ("seconds", benches.SECONDS_MAX),
+        ("vouchers", benches.VOUCHERS_MAX),
+    ):
+        if not 1 <= getattr(args, name) <= most:
+            words = f"--{name} must lie between 1 and {most:,}"
+            return context.output.refuse(Refused("bad_count", words), WRONG)
+    crowds = benches.Crowds(args.terminals, args.seconds, args.vouchers)
     engines = (args.engine,) if args.engine else benches.ENGINES
-    for figure in benches.figures(engines, Effort(batches=args.batches)):
+    for figure in benches.figures(engines, Effort(batches=args.batches), crowds):
         context.output.say(figure.json(), figure.text())
     return DONE
 

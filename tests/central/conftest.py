@@ -1,5 +1,6 @@
 """A central service in a fresh database of either engine, and the same served over HTTP."""
 
+import contextlib
 import os
 import secrets
 import subprocess
@@ -96,6 +97,13 @@ def central(database_url: str) -> Iterator[Central]:
 @pytest.fixture
 def url(central: Central) -> Iterator[str]:
     """The service over real HTTP."""
+    with served(central) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def served(central: Central) -> Iterator[str]:
+    """A service over real HTTP."""
     service = Service(central, "127.0.0.1", 0)
     ready = threading.Event()
     thread = threading.Thread(target=service.run, args=(lambda _: ready.set(),))

@@ -5,7 +5,8 @@ import json
 import pytest
 
 import hexiao
-from central import bench_upload
+from central import bench_feed, bench_upload
+from central.bench_crowd import Seen
 from central.bench_ground import Effort
 
 
@@ -21,11 +22,24 @@ def test_a_bench_judges_what_it_measures(engine: str) -> None:
 
 
 def test_the_command_writes_a_line_for_each_figure(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["bench", "central", "--json", "--batches", "1", "--engine", "sqlite"]
-    assert hexiao.main(words) == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    assert json.loads(line)["rows"] == 500
+    few = ["--batches", "1", "--terminals", "3", "--seconds", "1", "--vouchers", "100"]
+    assert hexiao.main(["bench", "central", "--json", "--engine", "sqlite", *few]) == 0
+    upload, download, lag, snapshot = map(json.loads, capsys.readouterr().out.splitlines())
+    assert upload["rows"] == 500 and snapshot["rows"] == 300
+    assert download["rows"] == 1_500 and download["goal"] == 25_641
+    assert lag["terminals"] == 3 and 0 <= lag["lag_p50_s"] <= lag["lag_p99_s"]
 
 
-def test_a_number_of_batches_that_cannot_be_is_refused() -> None:
-    assert hexiao.main(["bench", "central", "--batches", "0"]) == 2
+@pytest.mark.parametrize("name", ["batches", "terminals", "seconds", "vouchers"])
+def test_a_number_that_cannot_be_is_refused(name: str) -> None:
+    assert hexiao.main(["bench", "central", f"--{name}", "0"]) == 2
+
+
+def test_a_lag_is_counted_from_the_commit() -> None:
+    """What a terminal never heard of counts until the end; what came before it listened does not.
+
+    The first terminal hears of both commits with one page, the second only of the first one.
+    """
+    seen = Seen(pages=[[(20, 5.0)], [(10, 3.5)]], began=1.0, ended=9.0)
+    commits = [(5, 0.5), (10, 3.0), (20, 4.0), (30, 9.5)]
+    assert list(bench_feed.lags(seen, commits)) == [2.0, 1.0, 0.5, 5.0]

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from central import catalogue, enrol, feed, orders, policies, reports, restoring, snapshot
 from central.catalogue import NewProduct, Product
 from central.errors import Refused as No
-from central.service import Central
+from central.service import Central, open_central
 from sync import acks, messages, receiver, sealedbox, signing
 from sync.errors import Refused
 from sync.feed import (
@@ -28,7 +28,7 @@ from sync.feed import (
     row_digest,
 )
 from tests.central import till as tills
-from tests.central.conftest import Pair, issue
+from tests.central.conftest import Pair, issue, served
 from tests.central.till import Till
 from vouchers import codes, ids, qr, sealed
 
@@ -248,6 +248,26 @@ def test_a_long_poll_ends_with_the_change(central: Central, pair: Pair) -> None:
     other = till.http.feed(0, after=there, limit=10, wait_s=20, watch=f"1:{page.cursor}")
     assert other.items == () and tills.now_ms() - began < 4_000
     assert till.http.feed(1, after=page.cursor, limit=10, wait_s=0).items
+
+
+def test_a_poll_at_one_process_ends_with_a_redemption_at_another(
+    central: Central, pair: Pair
+) -> None:
+    """Two processes on one database: what is uploaded to one reaches who waits at the other."""
+    voucher = issue(central, shares=3)
+    till, other = pair("POS1"), pair("POS2", 2)
+    there = open_central(central.database.url)
+    with served(there) as url:
+        waiting = other.at(url)
+        cursor = pull(waiting, 1)[-1].cursor
+        till.redeem(voucher)
+        threading.Timer(0.2, till.push).start()
+        began = tills.now_ms()
+        page = waiting.http.feed(1, after=cursor, limit=10, wait_s=20)
+        assert tills.now_ms() - began < 2_200
+        assert states([page])[voucher.voucher].used == 1
+        waiting.http.close()
+    there.database.close()
 
 
 def test_a_changed_mobile_takes_the_old_rows_away(central: Central, pair: Pair) -> None:

@@ -78,6 +78,11 @@ class Till:
         """The same disk in a second machine."""
         return replace(self, bodies=list(self.bodies), heads=list(self.heads))
 
+    def at(self, url: str) -> "Till":
+        """The same till, speaking to another address."""
+        signer = signing.Signer(signing.key_id(self.posid, self.epoch), self.key)
+        return replace(self, http=HttpCentral(terms(url), signer), url=url)
+
     def add(self, kind: Kind, data: dict[str, object], **changes: Any) -> str:
         """Append an entry; answers its serial."""
         seq = len(self.bodies) + 1

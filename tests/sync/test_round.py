@@ -396,6 +396,26 @@ def test_news_that_come_with_a_poll_are_applied(till, service, server, ports):
     assert downlink.pulled == 1
 
 
+def test_news_after_news_cost_one_request_each(till, service, server, ports):
+    """A busy chain has news every moment; the verdicts are asked for every ten seconds."""
+    downlink = Downlink(ports)
+    downlink.drain()
+    server.asked.clear()
+
+    def change(asked):
+        if "wait=" in asked.target and len(service.buckets[0].log) < 14:
+            till.now += 1_000
+            service.buckets[0].change(uuid(len(service.buckets[0].log)), 1)
+
+    service.override = change
+    while downlink.pulled < 14:
+        downlink.step(25)
+    assert till.copies[0].rows == service.buckets[0].states
+    assert paths(server).count("verdicts") == 2
+    assert paths(server).count("feed") <= 14 + 3
+    assert till.pulled_at
+
+
 def test_a_central_that_holds_no_polls_is_left_alone(till, service, ports):
     """Empty and at once, twice: then there is a pause between the polls."""
     downlink = Downlink(ports)
