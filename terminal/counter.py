@@ -9,10 +9,10 @@ is answered before the journal was opened again and read.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import apsw
@@ -22,7 +22,6 @@ from terminal import history, opening, slip_jobs, wiping
 from terminal import redeem as redeeming
 from terminal import reverse as reversing
 from terminal.errors import OutcomeUnknown, OutOfService, TerminalError
-from terminal.journal import Head
 from terminal.opening import Opened
 from terminal.outcomes import Notice, Place, Redeemed, Reversed, Status, TapeRow, View
 from terminal.parts import Parts
@@ -137,12 +136,14 @@ class ShopCounter:
         """Redeem shares of an opened voucher (EV-047); the same request gives the first result."""
         with self._lock:
             held = self._held.get(handle)
-        repeated = self._committed(lambda: self._repeated(request, held))
-        if repeated is not None:
-            return repeated
+        # `redeem` looks for the request itself; but central is not to be asked about it again.
+        if held is None or self._parts.online is not None:
+            repeated = self._committed(lambda: self._repeated(request, held))
+            if repeated is not None:
+                return repeated
         if held is None:
             raise OutOfService("this voucher is no longer open: scan it again")
-        return self._confirmed(held, Order(shares, clerk or self.clerk, request, slip))
+        return self._confirmed(held, self._order(shares, clerk, request, slip=slip))
 
     def redeem_presented(
         self, credential: str, last4: str, shares: int, *, clerk: str, request: str, slip: bool
@@ -160,7 +161,7 @@ class ShopCounter:
         if isinstance(found, Redeemed | Refusal):
             return found
         _, held = found
-        return self._confirmed(held, Order(shares, clerk or self.clerk, request, slip))
+        return self._confirmed(held, self._order(shares, clerk, request, slip=slip))
 
     def _presented_again(
         self, credential: str, last4: str, clerk: str, request: str
@@ -275,11 +276,13 @@ class ShopCounter:
             successor = self._stretcher.submit(redeeming.make_successor, opened, vault)
         return view, _Held(opened, successor)
 
+    def _order(self, shares: int, clerk: str, request: str, *, slip: bool) -> Order:
+        return Order(shares, clerk or self.clerk, request, slip and self._has_printer)
+
     def _confirmed(self, held: _Held, order: Order) -> Redeemed | Refusal:
         """Ask central within its budget, outside the lock, then redeem."""
-        claim = redeeming.ask_claim(self._parts, held.opened, order.shares)
-        whole = replace(order, slip=order.slip and self._has_printer, claim=claim)
-        return self._settled(lambda: self._redeem(held, whole), order.request, held)
+        order.claim = redeeming.ask_claim(self._parts, held.opened, order.shares)
+        return self._settled(lambda: self._redeem(held, order), order.request, held)
 
     def _redeem(self, held: _Held, order: Order) -> Redeemed | Refusal:
         def successor() -> Successor:
@@ -307,11 +310,9 @@ class ShopCounter:
         try:
             with self._lock:
                 self._ensure_open()
-                with self._readable(OutOfService):
-                    found = find()
-                    head = self._parts.journal.head()
+                found = self._readable(find)
                 if found is not None:
-                    self._bear_witness(head)
+                    self._bear_witness()
         except TerminalError as error:
             raise OutcomeUnknown(f"{unknown}; {error}", request) from unknown
         if found is None:
@@ -323,16 +324,15 @@ class ShopCounter:
         """One use case that may append: then the witness, then the followers."""
         with self._lock:
             self._ensure_open()
-            with self._readable(OutOfService):
-                before = self._parts.journal.head()
-                result = work()
-            with self._readable(OutcomeUnknown):
-                head = self._parts.journal.head()
-            if head != before:
-                self._bear_witness(head)
-        if head != before:
+            journal = self._parts.journal
+            before = journal.written
+            result = self._readable(work)
+            appended = journal.written != before
+            if appended:
+                self._bear_witness()
+        if appended:
             self.on_entry()
-        if self._parts.journal.log_is_long:
+        if journal.log_is_long:
             self._later(self._put_away)
         return result
 
@@ -356,20 +356,20 @@ class ShopCounter:
         finally:
             self._lock.release()
 
-    @contextmanager
-    def _readable(self, otherwise: type[TerminalError]) -> Iterator[None]:
+    def _readable(self, work: Callable[[], T]) -> T:
         """A journal that cannot be read is opened again before anything else is believed."""
         try:
-            yield
+            return work()
         except apsw.ConstraintError:
             raise  # a statement that may not be: a bug, and no matter of the disk
         except apsw.Error as error:
             self._parts.journal.broken = True
-            raise otherwise(f"the journal cannot be read: {error}") from error
+            raise OutOfService(f"the journal cannot be read: {error}") from error
 
-    def _bear_witness(self, head: Head) -> None:
+    def _bear_witness(self) -> None:
+        """After a commit; the head of an entry that was just appended is in memory."""
         try:
-            self._parts.witness.write(head)
+            self._parts.witness.write(self._parts.journal.head())
         except OSError as error:
             # The redemption stands; what is weaker now is the proof against a restored backup.
             # Where not even that can be noted, the redemption stands all the same.

@@ -39,13 +39,17 @@ class Guesses(Struct, frozen=True):
 
     def locked(self, connection: apsw.Connection, code: str | None, now: int) -> Lock | None:
         """Whether this code, or the terminal, is locked now."""
-        whole = self._held(connection, TERMINAL, self.limits.per_terminal, now)
-        if whole is not None:
-            return Lock(whole, terminal=True)
-        if code is None:
-            return None
-        one = self._held(connection, self.bucket(code), self.limits.per_code, now)
-        return None if one is None else Lock(one, terminal=False)
+        asked = TERMINAL if code is None else self.bucket(code)
+        rows = connection.execute(
+            "SELECT bucket, count, until FROM guesses WHERE bucket IN (?, ?) ORDER BY bucket",
+            (TERMINAL, asked),
+        )
+        for bucket, count, until in rows:  # that of the whole terminal comes first
+            whole = bucket == TERMINAL
+            limit = self.limits.per_terminal if whole else self.limits.per_code
+            if count >= limit and now < until:
+                return Lock(until, terminal=whole)
+        return None
 
     def charge(self, connection: apsw.Connection, code: str, now: int) -> Lock | None:
         """Charge a miss inside an open transaction; answers the lock that it brought about."""
@@ -58,12 +62,6 @@ class Guesses(Struct, frozen=True):
         if one >= self.limits.per_code:
             return Lock(self._lock(connection, self.bucket(code), now + lock), terminal=False)
         return None
-
-    def _held(self, connection: apsw.Connection, bucket: bytes, limit: int, now: int) -> int | None:
-        row = connection.execute(
-            "SELECT count, until FROM guesses WHERE bucket = ?", (bucket,)
-        ).fetchone()
-        return row[1] if row is not None and row[0] >= limit and now < row[1] else None
 
     def _count(self, connection: apsw.Connection, bucket: bytes, span: int, now: int) -> int:
         row = connection.execute(

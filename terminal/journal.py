@@ -9,12 +9,13 @@ raises leaves the journal broken until it is opened again; nothing is deleted wh
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 import apsw
+from msgspec import Struct
 
 from terminal import database, journal_schema
 from terminal.errors import OutcomeUnknown, OutOfService
@@ -24,8 +25,7 @@ from vouchers import entries, ids
 from vouchers.entries import Entry, Kind, Totals
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """The last entry of an epoch; at `seq` 0 `hash` is the first entry's `prev`."""
 
     epoch: int
@@ -33,8 +33,7 @@ class Head:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """An entry as stored: the body verbatim, its hash (hex) and signature (64 bytes; none where it
     came back from central and a later signature covers it)."""
 
@@ -45,8 +44,7 @@ class Stored:
     sig: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(Struct, frozen=True):
     """When and by whom: milliseconds UTC, boot id, milliseconds since boot, clock `ok/suspect`."""
 
     at: int
@@ -79,6 +77,9 @@ class Journal:
         self._facts: dict[str, str] | None = None
         self._marks: dict[str, tuple[int, int]] | None = None
         self._connection = self._open()
+        self._appended = False
+        self.written = 0
+        """How many transactions with an entry in them were committed."""
         self.broken = False
 
     def _open(self) -> apsw.Connection:
@@ -174,6 +175,8 @@ class Journal:
             self.broken = True
             self._forget()
             raise OutcomeUnknown(f"the journal's commit failed: {error}") from error
+        self.written += self._appended
+        self._appended = False
 
     def roll_back(self) -> None:
         """For `transaction`: as if nothing had been written."""
@@ -187,6 +190,7 @@ class Journal:
     def _forget(self) -> None:
         """What is kept in memory is read again: only what was committed counts."""
         self._tail = self._facts = self._marks = None
+        self._appended = False
 
     def open_epoch(
         self, *, epoch: int, previous_head: str | None, totals: Totals | None = None
@@ -296,6 +300,7 @@ class Journal:
         else:
             connection.execute(ENTRY_WITH_EFFECT, (*row, *effect))
         self._tail = Head(entry.epoch, entry.seq, digest), entry.totals
+        self._appended = True
         return Stored(entry.epoch, entry.seq, body, digest, sig), entry
 
     def entry(self, epoch: int, seq: int) -> Stored:

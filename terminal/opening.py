@@ -7,7 +7,9 @@ credential that cannot be one costs nothing; nothing is kept of a credential tha
 """
 
 import secrets
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from terminal.errors import OutOfService
 from terminal.parts import FoundRow, Parts
@@ -24,8 +26,7 @@ from vouchers.sealed import Record, SealKey
 from vouchers.standing import Standing, VoucherState, effective
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """An opened voucher, in memory only. `last4` seals the successor's row; it is never stored, and
     empty where a card was presented.
     """

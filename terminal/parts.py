@@ -8,6 +8,7 @@ is used by one thread at a time; the counter serialises.
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -30,6 +31,7 @@ from vouchers.sealed import Record
 from vouchers.standing import OwnUse, Standing
 
 _MB = 1024 * 1024
+DAY = timedelta(days=1)
 
 FENCE = "fenced"
 """Where the journal remembers that an epoch was stopped."""
@@ -89,16 +91,28 @@ class Parts:
     wiped: bool = False
     tally: Tally = field(default_factory=Tally)
     _limits: tuple[Policy, OfflineLimits] | None = None
+    _today: tuple[int, int, int] = (0, 0, 0)
 
     def moment(self, estimate: Estimate) -> Moment:
         """When and where, for the rules."""
         return Moment(
             now=estimate.now,
             floor=estimate.floor,
-            weekday=times.weekday(estimate.now, self.identity.zone),
+            weekday=self._weekday(estimate.now),
             suspect=estimate.suspect,
             outlet=self.identity.outlet,
         )
+
+    def _weekday(self, now: int) -> int:
+        """The merchant's weekday, worked out once a day."""
+        start, end, weekday = self._today
+        if not start <= now < end:
+            zone = self.identity.zone
+            day = times.local_date(now, zone)
+            start, end = times.day_start(day, zone), times.day_start(day + DAY, zone)
+            weekday = day.isoweekday()
+            self._today = start, end, weekday
+        return weekday
 
     def stamp(self, estimate: Estimate, clerk: str) -> Stamp:
         """When and by whom, for the journal."""

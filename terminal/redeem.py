@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from terminal import slip_jobs
 from terminal.clock import Estimate
@@ -27,8 +27,7 @@ from vouchers.rules import Accepted, Case
 from vouchers.sealed import Record, Vault
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
+class _Done(Struct, frozen=True):
     """A committed redemption, as it was written."""
 
     at: int
@@ -37,8 +36,7 @@ class _Done:
     code: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Successor:
+class Successor(Struct, frozen=True):
     """The code of the next generation and the sealed row that it opens (EV-049)."""
 
     code: str
@@ -54,9 +52,12 @@ CARD_CHOICES_MAX = 32
 """Vouchers of one card that a clerk is shown: nobody chooses among more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Order:
-    """What the clerk confirmed: `request` identifies it before it has an effect."""
+    """What the clerk confirmed: `request` identifies it before it has an effect.
+
+    `claim` is what central then answered.
+    """
 
     shares: int
     clerk: str
@@ -298,7 +299,7 @@ def _redeemed(parts: Parts, done: _Done, name: str) -> Redeemed:
 
 def _left_for(case: Case) -> int:
     """A replaced code stands for nothing, whatever is left of the voucher."""
-    return 0 if case.record.generation < case.standing.generation else rules.shares_left(case)
+    return 0 if case.record.generation < case.standing.generation else case.left
 
 
 def _in_time(parts: Parts, claim: Claimed) -> bool:

@@ -6,8 +6,8 @@ missing or damaged is an outage of this part only, said as such, and can be down
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -44,6 +44,10 @@ class StateRow(Struct, frozen=True):
 
 _DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 """Errors that a new file heals; a full disk or a lost one is no reason to download it."""
+
+
+_FACTS_MAX: Final = 1_000
+"""What is kept from one look to the next; more would only take up memory."""
 
 
 def damage_mark(path: Path) -> Path:
@@ -83,31 +87,31 @@ class Replica:
             self._connection = None
             self._version = None
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self) -> AbstractContextManager[None]:
         """One look: everything asked inside is answered as of one moment.
 
-        What few rows say about the whole replica is read once, and kept until somebody writes.
+        What is asked for again is kept until somebody writes.
         """
+        return _Look(self)
+
+    def begin_look(self) -> None:
+        """For `reading`."""
         # A replica that does not open is an outage of whoever asks it something, not of the look.
-        with suppress(OutOfService):
-            if self._connection is not None or self.present:
+        if self._connection is not None or self.present:
+            with suppress(OutOfService):
                 self._run(self._begin)
-        try:
-            yield
-        finally:
-            self._end()
 
     def _begin(self, connection: apsw.Connection) -> None:
         connection.execute("BEGIN")
         self._reading = True
         row = connection.execute("PRAGMA data_version").fetchone()
         version = None if row is None else row[0]
-        if version != self._version:
+        if version != self._version or len(self._facts) > _FACTS_MAX:
             self._facts.clear()
             self._version = version
 
-    def _end(self) -> None:
+    def end_look(self) -> None:
+        """For `reading`."""
         self._reading = False
         if self._connection is not None and self._connection.in_transaction:
             with suppress(apsw.Error):  # nothing was written that could be lost
@@ -125,6 +129,9 @@ class Replica:
 
     def state(self, voucher: str) -> StateRow | None:
         """Where a voucher stands."""
+        return self._fact(lambda: self._state(voucher), "state", voucher)
+
+    def _state(self, voucher: str) -> StateRow | None:
         row = self._one(
             "SELECT state, generation, used, valid_from, valid_until, home, version,"
             " reflects_epoch, reflects_seq FROM state WHERE voucher = ?",
@@ -218,23 +225,30 @@ class Replica:
         return found
 
     def _one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
-        return self._run(lambda connection: connection.execute(statement, values).fetchone())
+        try:
+            return (self._connection or self._open()).execute(statement, values).fetchone()
+        except apsw.Error as error:
+            raise self._outage(error) from error
 
     def _run(self, work: Callable[[apsw.Connection], T]) -> T:
         try:
             return work(self._open())
         except apsw.Error as error:
-            self.close()
-            if not isinstance(error, _DAMAGE):
-                raise OutOfService(
-                    f"the voucher list cannot be read ({error}): free some space or look at the"
-                    " disk with `hexiao doctor`. Already booked redemptions are safe"
-                ) from error
-            self.damaged = True
-            raise OutOfService(
-                f"the voucher list is damaged ({error}); it is downloaded again when the network is"
-                " there. Already booked redemptions are safe"
-            ) from error
+            raise self._outage(error) from error
+
+    def _outage(self, error: apsw.Error) -> OutOfService:
+        """Let go of a file that cannot be read; what to say about it."""
+        self.close()
+        if not isinstance(error, _DAMAGE):
+            return OutOfService(
+                f"the voucher list cannot be read ({error}): free some space or look at the"
+                " disk with `hexiao doctor`. Already booked redemptions are safe"
+            )
+        self.damaged = True
+        return OutOfService(
+            f"the voucher list is damaged ({error}); it is downloaded again when the network is"
+            " there. Already booked redemptions are safe"
+        )
 
     def _open(self) -> apsw.Connection:
         if self._connection is None:
@@ -251,3 +265,18 @@ class Replica:
         except OutOfService as error:
             self.damaged = self.damaged or isinstance(error.__cause__, _DAMAGE)
             raise
+
+
+class _Look:
+    """What `Replica.reading` answers; a class, because a redemption waits for each call."""
+
+    __slots__ = ("_replica",)
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+
+    def __enter__(self) -> None:
+        self._replica.begin_look()
+
+    def __exit__(self, *_: object) -> None:
+        self._replica.end_look()

@@ -29,7 +29,7 @@ class Witness:
 
     def write(self, head: Head) -> None:
         """Record a head. Raises OSError, which must not undo the redemption."""
-        line = json.dumps({"epoch": head.epoch, "seq": head.seq, "hash": head.hash})
+        line = f'{{"epoch": {head.epoch}, "seq": {head.seq}, "hash": "{head.hash}"}}'
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             # Always the same length, so that a short write cannot leave an older tail behind.

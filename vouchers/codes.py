@@ -79,6 +79,8 @@ def looks_like_mobile(text: str) -> bool:
 
 def normalise(text: str) -> str:
     """Full-width forms become plain and separators go; leading zeros stay (EV-045)."""
+    if text.isascii() and text.isdigit():
+        return text
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text))
 
 

@@ -9,8 +9,7 @@ allows more shares than the standing leaves; the order of `CHECKS` is the order 
 from collections.abc import Callable
 from typing import Final
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from vouchers import money, standing
 from vouchers.limits import SHARES_MAX
@@ -79,7 +78,8 @@ class Case(Struct, frozen=True):
 
     `record.generation` is the generation presented; an ID card presents the current one
     (`vouchers.presented`). `claimed` is true with a granted claim in hand; `posture` is None where
-    offline limits do not apply (at central).
+    offline limits do not apply (at central). `left` follows: the shares left for the presented
+    generation, by this view.
     """
 
     record: Record
@@ -92,6 +92,12 @@ class Case(Struct, frozen=True):
     claim_refusal: Reason | None = None
     posture: Posture | None = None
     credential: str = "code"
+    left: int = 0
+
+    def __post_init__(self) -> None:
+        record = self.record
+        left = standing.left(record.shares, self.standing, record.generation)
+        structs.force_setattr(self, "left", left)
 
 
 class Accepted(Struct, frozen=True):
@@ -109,11 +115,6 @@ class Accepted(Struct, frozen=True):
 
 
 Check = Callable[[Case], Refusal | None]
-
-
-def shares_left(case: Case) -> int:
-    """The shares left for the presented generation, by this view."""
-    return standing.left(case.record.shares, case.standing, case.record.generation)
 
 
 def is_home(case: Case) -> bool:
@@ -142,7 +143,7 @@ def _replaced(case: Case) -> Refusal | None:
 
 def _used_up(case: Case) -> Refusal | None:
     """EV-046. A newer generation than known is never called used up: see `_needs_network`."""
-    if case.record.generation == case.standing.generation and shares_left(case) == 0:
+    if case.record.generation == case.standing.generation and case.left == 0:
         return Refusal(Reason.USED_UP)
     return None
 
@@ -179,15 +180,15 @@ def _wrong_weekday(case: Case) -> Refusal | None:
 def _bad_count(case: Case) -> Refusal | None:
     """EV-046: 0, negative or absurd counts."""
     if case.count is not None and not 1 <= case.count <= SHARES_MAX:
-        return Refusal(Reason.BAD_COUNT, {"left": shares_left(case)})
+        return Refusal(Reason.BAD_COUNT, {"left": case.left})
     return None
 
 
 def _not_enough_left(case: Case) -> Refusal | None:
     """EV-046: more than the code stands for."""
     known = case.record.generation == case.standing.generation
-    if case.count is not None and known and case.count > shares_left(case):
-        return Refusal(Reason.NOT_ENOUGH_LEFT, {"left": shares_left(case)})
+    if case.count is not None and known and case.count > case.left:
+        return Refusal(Reason.NOT_ENOUGH_LEFT, {"left": case.left})
     return None
 
 
@@ -200,7 +201,7 @@ def _online_only(case: Case) -> Refusal | None:
 
 def _needs_network(case: Case) -> Refusal | None:
     """More than this view allows alone: unseen generations, the horizon, a foreign allowance."""
-    count, available = case.count or 1, shares_left(case)
+    count, available = case.count or 1, case.left
     if count > available:
         return Refusal(Reason.NEEDS_NETWORK, {"why": "unseen", "left": available})
     beyond = case.record.generation + 1 > case.record.horizon
@@ -279,10 +280,14 @@ CHECKS: Final[tuple[tuple[Reason, Check], ...]] = (
 )
 """The decision. Reasons before `voided` are settled before a record is open."""
 
+_ALL: Final = tuple(check for _, check in CHECKS)
+_OF_COUNT: Final = (_bad_count, _not_enough_left, _needs_network, _offline_limit)
+"""The checks that look at the count; the others say the same of any."""
 
-def refusal(case: Case) -> Refusal | None:
+
+def refusal(case: Case, checks: tuple[Check, ...] = _ALL) -> Refusal | None:
     """The first reason against a case, or None."""
-    for _, check in CHECKS:
+    for check in checks:
         found = check(case)
         if found is not None:
             return found
@@ -295,7 +300,7 @@ def decide(case: Case) -> Accepted | Refusal:
     found = refusal(case)
     if found is not None:
         return found
-    available = shares_left(case)
+    available = case.left
     remaining = available - case.count
     assert remaining >= 0
     successor = remaining > 0 and _makes_successor(case)
@@ -318,12 +323,13 @@ def judge(case: Case) -> tuple[Refusal | None, int]:
 
 
 def _most(case: Case) -> int:
-    right, available = _right(case), shares_left(case)
+    right, available = _right(case), case.left
     most = available if right is None else min(available, right)
     beyond = case.record.generation + 1 > case.record.horizon and _makes_successor(case)
     # Beyond the horizon only redeeming all that is left needs no new code.
     counts = (available,) if beyond else range(min(most, SHARES_MAX), 0, -1)
-    return next((n for n in counts if refusal(replace(case, count=n)) is None), 0)
+    asked = ((n, structs.replace(case, count=n)) for n in counts)
+    return next((n for n, one in asked if refusal(one, _OF_COUNT) is None), 0)
 
 
 def _makes_successor(case: Case) -> bool:
@@ -349,7 +355,7 @@ def _right(case: Case) -> int | None:
 
 
 def _amount(case: Case) -> int:
-    used = case.record.shares - shares_left(case)
+    used = case.record.shares - case.left
     return money.amount_fen(case.record.paid_fen, case.record.shares, used, case.count or 1)
 
 

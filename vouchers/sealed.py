@@ -44,6 +44,7 @@ _RECORD_NAMES: Final = (
     "home",
     "paid_fen",
 )
+_COUNTS: Final = ("generation", "horizon", "shares", "product", "paid_fen")
 
 
 class SealError(ValueError):
@@ -148,19 +149,17 @@ def _read_record(fields: object) -> Record:
     if not isinstance(fields, dict) or fields.get("v") != RECORD_VERSION:
         raise SealError("the record is of a version this program does not read")
     voucher, secret, home = fields.get("voucher"), fields.get("secret"), fields.get("home")
-    numbers = {
-        name: fields.get(name)
-        for name in ("generation", "horizon", "shares", "product", "paid_fen")
-    }
     if not isinstance(voucher, str) or not is_uuid(voucher):
         raise SealError("the record names no voucher")
     if not isinstance(secret, bytes) or len(secret) != SECRET_BYTES:
         raise SealError("the record holds no secret")
     if not (home is None or type(home) is int):
         raise SealError("the record's home is not an outlet")
-    counted: dict[str, int] = {}
-    for name, value in numbers.items():
-        if type(value) is not int or value < (1 if name == "shares" else 0):
+    counts: list[int] = []
+    for name in _COUNTS:
+        value = fields.get(name)
+        if type(value) is not int or value < (name == "shares"):
             raise SealError(f"the record's {name} is not a count")
-        counted[name] = value
-    return Record(voucher=voucher, secret=secret, home=home, **counted)
+        counts.append(value)
+    generation, horizon, shares, product, paid_fen = counts
+    return Record(voucher, secret, generation, horizon, shares, product, home, paid_fen)

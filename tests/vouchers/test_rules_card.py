@@ -31,7 +31,7 @@ def test_a_card_is_never_replaced() -> None:
     assert answer(a_case(known=known)) == "replaced"
     assert accepted(by_card(known=known)).generation_after == 3
     newer = by_card(record={"generation": 3}, known=known)
-    assert newer.record.generation == 3 and rules.shares_left(newer) == 2
+    assert newer.record.generation == 3 and newer.left == 2
     assert presented(a_case().record, newer.standing, "code") == a_case().record
 
 
