@@ -56,7 +56,9 @@ class View(Struct, frozen=True):
 
 
 class Redeemed(Struct, frozen=True):
-    """A committed redemption (EV-047). `left` is what this terminal knows to be left after it."""
+    """A committed redemption (EV-047). `left` is what this terminal knows to be left after it;
+    `code_follows` says that central makes the next code when it hears of it.
+    """
 
     serial: str
     posid: str
@@ -70,6 +72,7 @@ class Redeemed(Struct, frozen=True):
     at: int
     head: str
     repeated: bool
+    code_follows: bool = False
 
 
 class Reversed(Struct, frozen=True):

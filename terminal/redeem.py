@@ -294,6 +294,7 @@ def _redeemed(parts: Parts, done: _Done, name: str) -> Redeemed:
         at=done.at,
         head=done.head,
         repeated=False,
+        code_follows=redemption.left > 0 and not redemption.successor,
     )
 
 

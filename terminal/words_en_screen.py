@@ -39,6 +39,7 @@ _STAGES: Final = {
     "done.mode.hub": "by the shop hub",
     "done.mode.lone": "offline, sent later",
     "done.rest": "{left} left. The old code is void, this is the new one:",
+    "done.rest_follows": "{left} left. The old code is void; the new one follows by message.",
     "done.rest_sent": "{left} left. The old code is void. The new one is in the message.",
     "done.none_left": "Nothing is left on this voucher.",
     "undone.title": "Undone: {shares}",

@@ -39,6 +39,7 @@ _STAGES: Final = {
     "done.mode.hub": "店内主机",
     "done.mode.lone": "离线，稍后上传",
     "done.rest": "剩余 {left} 份。旧码已作废，新码是：",
+    "done.rest_follows": "剩余 {left} 份。旧码已作废，新码稍后发到顾客手机。",
     "done.rest_sent": "剩余 {left} 份。旧码已作废，新码在短信里。",
     "done.none_left": "此券已全部核销。",
     "undone.title": "已撤销 {shares} 份",

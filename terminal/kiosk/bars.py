@@ -15,6 +15,9 @@ from terminal.kiosk.text import cells, cut, pad, safe_text
 from terminal.outcomes import Status
 from terminal.words import say
 
+_ROOMY = 100
+"""From so many columns on, what is well is said of every device."""
+
 _FINE = {
     "network": frozenset({"online", "none"}),
     "printer": frozenset({"ready", "none", "starting"}),
@@ -30,7 +33,7 @@ def status_line(shown: Shown, setting: Setting, width: int, now_ms: int) -> Line
     clerk = safe_text(status.clerk, 20) if status.clerk else ""
     who = say("status.clerk", language, clerk=clerk) if clerk else say("status.no_clerk", language)
     place = safe_text(status.outlet.name, 40)
-    right = _condition(status, setting)
+    right = _condition(status, setting, width)
     right.append(Span(words.clock(now_ms, language, setting.zone)))
     while sum(cells(span.text) + 2 for span in right) > width - 12 and len(right) > 1:
         fine = [i for i, span in enumerate(right) if span.style is not Style.MARK]
@@ -102,7 +105,7 @@ def key_bar(setting: Setting, width: int) -> Line:
     return tuple(spans)
 
 
-def _condition(status: Status, setting: Setting) -> list[Span]:
+def _condition(status: Status, setting: Setting, width: int) -> list[Span]:
     language = setting.language
     age = say("replica.none", language)
     if status.replica_age_s is not None:
@@ -116,7 +119,8 @@ def _condition(status: Status, setting: Setting) -> list[Span]:
     spans.append(_state("printer", status.printer, setting))
     if status.scanner in ("lost", "not_set_up"):
         spans.append(Span(say(f"scanner.{status.scanner}", language), Style.MARK))
-    if status.reader != "none":
+    # Where there is little room a card reader is named only when something is wrong with it.
+    if status.reader != "none" and (width >= _ROOMY or status.reader not in _FINE["reader"]):
         spans.append(_state("reader", status.reader, setting))
     return spans
 

@@ -329,6 +329,8 @@ def _rest(result: Redeemed, language: Language) -> tuple[str, ...]:
     if result.left == 0:
         return (*lines, say("done.none_left", language))
     key = "done.rest" if result.successor_code is not None else "done.rest_sent"
+    if result.code_follows:
+        key = "done.rest_follows"
     return (*lines, say(key, language, left=result.left))
 
 

@@ -12,6 +12,7 @@ from terminal.kiosk.states import (
     Act,
     Asking,
     Choosing,
+    Done,
     Last4,
     Looking,
     Ready,
@@ -21,7 +22,7 @@ from terminal.kiosk.states import (
 from terminal.kiosk.till import ARM_MS
 from terminal.outcomes import View
 from terminal.words import CHINA, Language
-from tests.kiosk.scenery import NOON, SINGLE, VIEW
+from tests.kiosk.scenery import NOON, REDEEMED, SINGLE, VIEW
 from tests.kiosk.test_flow import Clerk
 from vouchers.reasons import Reason, Refusal
 
@@ -170,5 +171,10 @@ def test_what_stands_on_the_page(language: Language) -> None:
     assert customer_lines(Choosing((VIEW,)), language) == customer_lines(
         Looking(1, "", 0), language
     )
+    follows = page(
+        Done(replace(REDEEMED, successor_code=None, code_follows=True), 0), language
+    ).lines
+    hidden = page(Done(replace(REDEEMED, successor_code=None), 0), language).lines
+    assert follows != hidden, "sent already, or sent when central hears of it"
     card = "ID card" if language is Language.EN else "身份证"
     assert any(card in line for line in page(Ready(), language).lines)

@@ -249,6 +249,10 @@ def test_a_card_reader_is_shown_where_there_is_one(reader: str, said: str) -> No
         bars.status_line(Shown(Ready(), None, replace(STATUS, reader=reader), ()), setting, 120, 0)
     )
     assert said in line
+    narrow = drawn(
+        bars.status_line(Shown(Ready(), None, replace(STATUS, reader=reader), ()), setting, 80, 0)
+    )
+    assert (said in narrow) is (reader != "ready"), "little room is for what is wrong"
     none = drawn(bars.status_line(Shown(Ready(), None, STATUS, ()), setting, 120, 0))
     assert "card" not in none.lower()
 

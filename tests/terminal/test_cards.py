@@ -45,6 +45,7 @@ def test_a_part_and_then_the_rest_by_the_same_card(shop: Shop, counter: ShopCoun
     assert reason(counter.look_up(sample.code(), sample.last4)) is Reason.REPLACED
     second, third = by_card(counter), by_card(counter)
     assert (second.left, third.left) == (1, 0)
+    assert (first.code_follows, third.code_follows) == (True, False)
     assert reason(views(counter)[0]) is Reason.USED_UP
     done = [entry.data for entry in all_entries(counter) if entry.kind is Kind.REDEEMED]
     assert [(one["credential"], one["evidence"]) for one in done] == [("id_card", "row")] * 3
