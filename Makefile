@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 JOBS ?= 2
+WORLDS ?= 100000
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -48,8 +49,9 @@ coverage: $(READY)
 bench: $(READY) ## speed, as ratios to a bare limit measured in the same run
 	$(BIN)/hexiao bench
 
-soak: $(READY) ## the long tests: kill -9 loops, crash replays, random simulations
+soak: $(READY) ## the long tests: kill -9 loops, crash replays, a hundred thousand simulated worlds
 	$(BIN)/python -m pytest -m soak --hypothesis-profile=soak
+	$(BIN)/python -m tests.simulation --worlds $(WORLDS)
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra test --generate-hashes --no-emit-index-url \

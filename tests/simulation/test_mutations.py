@@ -1,0 +1,31 @@
+"""Goal: the auditor notices when the product breaks a promise.
+
+Method: each mutation is patched into the running product, and worlds are lived through until one
+is wrong. `FIRST` is where to begin to look; a mutation that survives `WORLDS` worlds fails.
+"""
+
+import pytest
+
+from tests.simulation import runner
+from tests.simulation.mutations import MUTATIONS
+from tests.simulation.template import Template
+
+WORLDS = 150
+
+FIRST = dict.fromkeys(MUTATIONS, 0)
+
+NOTICED = ("Wrong", "AssertionError", "ConstraintError")
+"""The auditor's word, and the second locks of the product itself; anything else is our mistake."""
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_the_auditor_notices(name: str, template: Template) -> None:
+    """The mutation is found."""
+    for seed in range(FIRST[name], FIRST[name] + WORLDS):
+        with pytest.MonkeyPatch.context() as patch:
+            MUTATIONS[name](patch)
+            outcome = runner.live([seed], template)
+        for failure in outcome.failures:
+            assert failure.kind in NOTICED, f"{name} does not fit the product:\n{failure.trace}"
+            return
+    pytest.fail(f"{name} lived through {WORLDS} worlds unnoticed")
