@@ -5,35 +5,27 @@ responsible for: storing anything. Invariants: a signature covers every entry be
 that cannot be believed is barred with a verdict, never an error; bodies are not changed.
 """
 
+import functools
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from central import quick
+from central.booked import Booked
+from central.quick import Redeemed, Said
 from vouchers import entries, ids
 from vouchers.booking import FLAG_CLOCK, FLAG_OFFLINE_LONG, Verdict
-from vouchers.entries import Entry, Redemption, Reversal, Totals
+from vouchers.entries import Redemption, Reversal, Totals
 from vouchers.fields import EntryError
 from vouchers.limits import SHARES_MAX
 from vouchers.presented import next_code_here
 
-QUARANTINED: Final = "quarantined"
-"""The kind of a row for an entry that could not be read; it belongs to no voucher."""
-
-
 CLERK_CHARS_MAX: Final = 64
 """An account name (EV-064); longer ones are cut in the reports, not in the stored entry."""
-
-NEW: Final = 0
-"""The number of a verdict that has not been given yet; booking gives it."""
-
-
-Read = tuple[Entry | None, Redemption | Reversal | None]
-"""An entry and what it moved; nothing of either when it cannot be believed."""
-
-_UNREADABLE: Final[Read] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +43,28 @@ class Upload:
     bodies: Sequence[str]
     signatures: Mapping[int, bytes] = field(default_factory=dict)
     aside: Mapping[int, str] = field(default_factory=dict)
+    raw: list[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Write the bodies as bytes, once."""
+        object.__setattr__(self, "raw", [body.encode() for body in self.bodies])
 
     def hashes(self) -> list[str]:
         """The hash of each entry, in order."""
         return [
-            self.aside.get(seq) or entries.entry_hash(body)
-            for seq, body in enumerate(self.bodies, start=self.first)
+            self.aside.get(seq) or entries.raw_hash(raw)
+            for seq, raw in enumerate(self.raw, start=self.first)
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One entry on its way in. `entry` is None and `barred` says why if it cannot be believed."""
+class Line(msgspec.Struct, gc=False):
+    """One entry on its way in. `said` is None and `barred` says why if it cannot be believed."""
 
     seq: int
-    body: str
+    body: bytes
     hash: str
     sig: bytes | None
-    entry: Entry | None
-    moved: Redemption | Reversal | None
+    said: Said | None
     barred: Verdict | None
 
 
@@ -84,17 +79,16 @@ def read_new(stream: Any, upload: Upload, hashes: Sequence[str], skip: int) -> l
     lines = []
     for index in range(skip, len(hashes)):
         seq = upload.first + index
-        sig = upload.signatures.get(seq)
-        entry, moved = _read(upload, seq, upload.bodies[index], prev=prev, totals=totals)
-        if entry is not None and entry.totals.at_least(floor) != entry.totals:
-            entry, moved = _UNREADABLE
+        said = _read(upload, index, prev=prev, totals=totals, floor=floor)
         late = stream.revoked_seq is not None and seq > stream.revoked_seq
-        barred = Verdict.QUARANTINED if entry is None or (late and moved) else None
+        revoked = late and said is not None and said.moved is not None
+        barred = Verdict.QUARANTINED if said is None or revoked else None
         if seq in bad:
             barred = Verdict.BAD_SIGNATURE
-        lines.append(Line(seq, upload.bodies[index], hashes[index], sig, entry, moved, barred))
+        sig = upload.signatures.get(seq)
+        lines.append(Line(seq, upload.raw[index], hashes[index], sig, said, barred))
         # After an entry that cannot be read the next one's totals are taken as they are.
-        totals = entry.totals if entry else None
+        totals = said.totals if said else None
         prev = hashes[index]
     return lines
 
@@ -109,114 +103,81 @@ def _badly_signed(upload: Upload, hashes: Sequence[str], key: Ed25519PublicKey) 
     return range(max(good, default=upload.first - 1) + 1, upload.first + len(hashes))
 
 
-def _read(upload: Upload, seq: int, body: str, *, prev: str, totals: Totals | None) -> Read:
+def _read(
+    upload: Upload, index: int, *, prev: str, totals: Totals | None, floor: Totals
+) -> Said | None:
+    """What an entry says as the next of the chain; None when it cannot be believed.
+
+    Its totals follow from `totals`, None if those are not known, and are never below `floor`.
+    """
+    seq, chain = upload.first + index, (upload.posid, upload.epoch)
+    if totals is not None:
+        found = quick.read(upload.raw[index], chain, seq, prev, totals)
+        if found is not None:
+            return found
     try:
-        entry = entries.read_entry(body)
-        if (entry.posid, entry.epoch) != (upload.posid, upload.epoch):
-            return _UNREADABLE
+        entry = entries.read_entry(upload.bodies[index])
         before = totals if totals is not None else entry.totals
         wrong = entries.follows(entry, prev=prev, seq=seq, totals=before)
         if wrong is not None and totals is not None:
-            return _UNREADABLE
-        if totals is None and (entry.prev, entry.seq) != (prev, seq):
-            return _UNREADABLE
+            return None
+        if (entry.posid, entry.epoch, entry.prev, entry.seq) != (*chain, prev, seq):
+            return None
+        if entry.totals.at_least(floor) != entry.totals:
+            return None
         moved = entries.moved(entry)
     except EntryError:
-        return _UNREADABLE
+        return None
     if moved is not None and moved.shares > SHARES_MAX:
-        return _UNREADABLE
-    return entry, moved
+        return None
+    return Said(str(entry.kind), entry.at, entry.clock, entry.clerk, entry.totals, moved)
 
 
 def booking_row(
     merchant: int, stream: Any, line: Line, received: int, long_ms: int
-) -> dict[str, object] | None:
+) -> Booked | None:
     """The booking of a line, or None for an entry that moves no shares and was read well."""
-    row: dict[str, object] = {
-        "merchant": merchant,
-        "posid": stream.posid,
-        "epoch": stream.epoch,
-        "seq": line.seq,
-        "serial": ids.serial(stream.posid, stream.epoch, line.seq),
-        "outlet": stream.outlet,
-        "received_at": received,
-        "barred": None if line.barred is None else str(line.barred),
-        "verdict": str(line.barred or Verdict.ACCEPTED),
-        "flags": "[]",
-        "excess": 0,
-        "others": "[]",
-        "settled": None,
-        "settled_at": None,
-        "verdict_seq": NEW,
-        "statement": None,
-    }
-    if line.entry is not None and line.moved is not None:
-        return row | _moved(line.entry, line.moved, received, long_ms)
-    # In the place of a voucher its own serial: it is judged, but with nothing else.
-    return None if line.barred is None else row | _UNREAD | {"voucher": row["serial"]}
-
-
-_UNREAD: Final[dict[str, object]] = {
-    "kind": QUARANTINED,
-    "clerk": "",
-    "shares": 0,
-    "generation": 0,
-    "after": 0,
-    "amount_fen": 0,
-    "at": 0,
-    "mode": "",
-    "credential": "",
-    "claim": None,
-    "marks": "[]",
-    "reverses": None,
-}
-
-
-def _moved(
-    entry: Entry, moved: Redemption | Reversal, received: int, long_ms: int
-) -> dict[str, object]:
-    """What a redemption or reversal says, as columns."""
-    common: dict[str, object] = {
-        "kind": str(entry.kind),
-        # No engine of ours keeps a NUL in a text, and no terminal of ours writes one.
-        "clerk": entry.clerk.replace("\0", "")[:CLERK_CHARS_MAX],
-        "at": entry.at,
-        "marks": json.dumps(sorted(_marks(entry, received, long_ms))),
-    }
+    said, moved = line.said, None if line.said is None else line.said.moved
+    if moved is None and line.barred is None:
+        return None
+    row = Booked(
+        merchant=merchant,
+        posid=stream.posid,
+        epoch=stream.epoch,
+        seq=line.seq,
+        serial=ids.serial(stream.posid, stream.epoch, line.seq) if moved is None else moved.serial,
+        outlet=stream.outlet,
+        received_at=received,
+        barred=None if line.barred is None else str(line.barred),
+    )
+    if said is None or moved is None:
+        # In the place of a voucher its own serial: it is judged, but with nothing else.
+        row.voucher = row.serial
+        return row
+    row.kind = said.kind
+    # No engine of ours keeps a NUL in a text, and no terminal of ours writes one.
+    row.clerk = said.clerk.replace("\0", "")[:CLERK_CHARS_MAX]
+    row.at = said.at
+    row.marks = _marks(said.clock != "ok", received - said.at > long_ms)
+    row.voucher, row.shares = moved.voucher, moved.shares
+    row.generation, row.amount_fen = moved.generation, moved.amount_fen
     if isinstance(moved, Reversal):
-        undone = moved
-        return common | {
-            "voucher": undone.voucher,
-            "shares": undone.shares,
-            "generation": undone.generation,
-            "after": undone.generation,
-            "amount_fen": undone.amount_fen,
-            "mode": "",
-            "credential": "",
-            "claim": None,
-            "reverses": undone.reverses if ids.parse_serial(undone.reverses) else "",
-        }
-    used = moved
+        row.after = moved.generation
+        row.reverses = moved.reverses if ids.parse_serial(moved.reverses) else ""
+    else:
+        _redeemed(row, moved)
+    return row
+
+
+def _redeemed(row: Booked, used: Redemption | Redeemed) -> None:
     # By a QR alone or by a card the counter makes no successor: central makes the next code.
     here = next_code_here(used.credential, used.evidence)
     moves_on = used.successor or (not here and used.left > 0)
-    return common | {
-        "voucher": used.voucher,
-        "shares": used.shares,
-        "generation": used.generation,
-        "after": used.generation + int(moves_on),
-        "amount_fen": used.amount_fen,
-        "mode": used.mode,
-        "credential": used.credential,
-        "claim": used.claim,
-        "reverses": None,
-    }
+    row.after = used.generation + int(moves_on)
+    row.mode, row.credential, row.claim = used.mode, used.credential, used.claim
 
 
-def _marks(entry: Entry, received: int, long_ms: int) -> set[str]:
-    marks = set()
-    if entry.clock != "ok":
-        marks.add(FLAG_CLOCK)
-    if received - entry.at > long_ms:
-        marks.add(FLAG_OFFLINE_LONG)
-    return marks
+@functools.cache
+def _marks(suspect: bool, late: bool) -> str:  # noqa: FBT001 two facts, and cached by them
+    marks = {FLAG_CLOCK: suspect, FLAG_OFFLINE_LONG: late}
+    return json.dumps(sorted(mark for mark, holds in marks.items() if holds))

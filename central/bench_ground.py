@@ -101,7 +101,7 @@ def journal(central: Central, effort: Effort) -> Iterator[Upload]:
         merchant=central.merchant, posid="BENCH", epoch=1, public_key=public, previous_head=None
     )
     head, totals = entries.first_prev(record), Totals()
-    _open_stream(central, public, head)
+    open_stream(central, "BENCH", 1, public, head)
     vouchers = _voucher_ids(central)
     for batch in range(effort.batches):
         first, prev, bodies = batch * effort.each + 1, head, list[str]()
@@ -115,14 +115,15 @@ def journal(central: Central, effort: Effort) -> Iterator[Upload]:
         yield Upload("BENCH", 1, first, prev, bodies, {first + effort.each - 1: sig})
 
 
-def _open_stream(central: Central, public: bytes, head: str) -> None:
+def open_stream(central: Central, posid: str, outlet: int, public: bytes, head: str) -> None:
+    """The stream of a terminal as enrolment leaves it, without its terminal."""
     with central.write() as work:
         work.connection.execute(
             schema.streams.insert().values(
                 merchant=work.merchant,
-                posid="BENCH",
+                posid=posid,
                 epoch=1,
-                outlet=1,
+                outlet=outlet,
                 public_key=public,
                 first_prev=head,
                 seq=0,
@@ -134,7 +135,7 @@ def _open_stream(central: Central, public: bytes, head: str) -> None:
         )
         work.connection.execute(
             schema.counters.insert().values(
-                merchant=work.merchant, name=booking.verdict_counter("BENCH"), value=0
+                merchant=work.merchant, name=booking.verdict_counter(posid), value=0
             )
         )
 

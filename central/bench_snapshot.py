@@ -9,17 +9,19 @@ import multiprocessing
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
 
+from sqlalchemy import Table
+
 from central import bench_ground, bulk, schema, snapshot
 from central.bench_feed import peak_mb
 from central.bench_ground import Effort
-from central.service import Central, open_central
+from central.service import Central, Work, open_central
 from vouchers import ids, times
 
 _PORTION = 10_000
@@ -80,9 +82,10 @@ def _fill(central: Central, start: int, count: int) -> None:
         }
         base |= {"used": 0, "used_before": 0, "generation": 0, "generation_before": 0}
         base |= {"refunded_shares": 0, "state": "live", "home": 1, "last4": "1234", "version": 1}
+        base |= {"has_reversals": 0}
         base |= {"valid_from": now, "valid_until": now + times.DAY_MS, "issued_at": now}
-        bulk.insert(
-            work.connection,
+        _insert(
+            work,
             schema.vouchers,
             [
                 base | {"voucher": name, "order_id": name, "secret": bytes(32), "paid_fen": 3000}
@@ -90,8 +93,8 @@ def _fill(central: Central, start: int, count: int) -> None:
             ],
         )
         row: dict[str, object] = {"merchant": work.merchant, "bucket": 1, "vault": 1}
-        bulk.insert(
-            work.connection,
+        _insert(
+            work,
             schema.sealed,
             [
                 row
@@ -101,6 +104,10 @@ def _fill(central: Central, start: int, count: int) -> None:
                 for generation in (0, 1)
             ],
         )
+
+
+def _insert(work: Work, table: Table, rows: Sequence[dict[str, object]]) -> None:
+    bulk.insert(work.connection, table, tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
 def _figure(engine: str, url: str, vouchers: int) -> SnapshotFigure:

@@ -7,15 +7,15 @@ changes gets a new number of its terminal, so the counter hears of it.
 """
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
-from sqlalchemy import select, update
+from msgspec.structs import astuple, replace
 
 from central import bulk, catalogue, ledger, schema, sealing
-from central.arriving import NEW
+from central.booked import COLUMNS, NEW, Booked
 from central.ledger import Voucher
 from central.service import Work
 from vouchers import booking as rules
@@ -23,104 +23,192 @@ from vouchers.booking import Judgement, Use, Verdict, VoucherFacts
 from vouchers.entries import Kind
 from vouchers.money import amount_fen
 
+Grouped = dict[str, list[Booked]]
+"""Bookings by voucher, each voucher's in the order in which they came."""
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A judged row: what to store with it. `amount_fen` is the ledger's own."""
 
-    row: Any
-    judgement: Judgement
-    amount_fen: int
+@dataclass(slots=True)
+class Results:
+    """What a transaction books.
+
+    `rows` are those to write, `vouchers` those that changed, as they are now; both by voucher.
+    `fresh` are the new bookings as written, by POSID and epoch.
+    """
+
+    rows: Grouped = field(default_factory=dict)
+    vouchers: dict[str, Voucher] = field(default_factory=dict)
+    fresh: dict[tuple[str, int], list[Booked]] = field(default_factory=dict)
 
 
 def rebook(work: Work, voucher_ids: Collection[str]) -> None:
     """Judge all entries of these vouchers again and store what changed."""
-    _judge(work, voucher_ids, ())
+    results = Results()
+    _judge_locked(work, set(voucher_ids), {}, _outlets(work), results)
+    _store(work, results)
 
 
-def book(work: Work, new: Sequence[Mapping[str, object]]) -> None:
+def book(work: Work, new: Sequence[Booked], *, hopeful: bool) -> Results:
     """Add the bookings of a batch, judged with all others of their vouchers.
 
-    Each is written once, with its verdict. `new` names all columns but those of the verdict
-    (`arriving.booking_row`).
+    Each is written once, with its verdict. `hopeful`: first without locks, see `_take_plain`; what
+    comes out is the same either way. Locks are taken in one order, so that two transactions do not
+    wait for each other: the stream, vouchers by id, verdict counters by POSID, feed heads by
+    bucket. Only what was hoped and turned out otherwise is locked late; the database ends one of
+    two that meet so, and that one should be tried again without hope.
     """
-    _judge(work, {str(row["voucher"]) for row in new}, new)
+    grouped = _grouped(new)
+    outlets = _outlets(work)
+    results = Results()
+    if hopeful:
+        _take_plain(work, grouped, outlets, results)
+    contested = grouped.keys() - results.vouchers.keys()
+    _judge_locked(work, contested, grouped, outlets, results)
+    _store(work, results)
+    return results
 
 
-def _judge(work: Work, voucher_ids: Collection[str], new: Sequence[Mapping[str, object]]) -> None:
-    """Judge the bookings of these vouchers, those in store and the new ones.
-
-    Locks are taken in one order everywhere, so that two transactions never wait for each other:
-    the stream, vouchers by id, verdict counters by POSID, feed heads by bucket.
-    """
-    found = ledger.find_all(work, voucher_ids, lock=True)
-    outlets = catalogue.buckets(work)
-    outcomes: list[Outcome] = []
-    changed: list[Voucher] = []
-    for voucher_id, rows in sorted(_rows(work, voucher_ids, new).items()):
-        voucher = found.get(voucher_id)
-        if voucher is None:
-            outcomes.extend(_unknown(row) for row in rows)
-            continue
-        judged, after = _book(voucher, rows, frozenset(outlets[voucher.own_bucket]))
-        outcomes.extend(judged)
-        if after != voucher:
-            changed.append(replace(after, version=voucher.version + 1))
-    ledger.change_all(work, changed)
-    sealing.enqueue(work, changed)
-    _store(work, [outcome for outcome in outcomes if _differs(outcome)])
+def _outlets(work: Work) -> dict[int, frozenset[int]]:
+    return {bucket: frozenset(those) for bucket, those in catalogue.buckets(work).items()}
 
 
-def _rows(
-    work: Work, voucher_ids: Collection[str], new: Sequence[Mapping[str, object]]
-) -> dict[str, list[Any]]:
-    """The bookings of each voucher, in the order in which they came."""
-    table = schema.bookings
-    grouped: dict[str, list[Any]] = {}
-    for part in ledger.parts(sorted(voucher_ids)):
-        rows = work.connection.execute(
-            select(table).where(table.c.merchant == work.merchant, table.c.voucher.in_(part))
-        )
-        for row in rows:
-            grouped.setdefault(row.voucher, []).append(row)
-    for values in new:
-        grouped.setdefault(str(values["voucher"]), []).append(SimpleNamespace(**values))
+def _grouped(rows: Sequence[Booked]) -> Grouped:
+    grouped: Grouped = defaultdict(list)
+    for row in rows:
+        grouped[row.voucher].append(row)
     for found in grouped.values():
-        found.sort(key=_arrived)
+        if len(found) > 1:
+            found.sort(key=_arrived)
     return grouped
 
 
-def _arrived(row: Any) -> tuple[int, str, int, int]:
+def _arrived(row: Booked) -> tuple[int, str, int, int]:
     return row.received_at, row.posid, row.epoch, row.seq
 
 
-def _book(
-    voucher: Voucher, rows: Sequence[Any], outlets: frozenset[int]
-) -> tuple[list[Outcome], Voucher]:
-    facts = VoucherFacts(
+def _take_plain(
+    work: Work, grouped: Grouped, outlets: Mapping[int, frozenset[int]], results: Results
+) -> None:
+    """Book what nobody contests: accepted at once, without a look at what was booked before.
+
+    The vouchers are read without a lock and written where nobody has touched them since; the
+    others are left for `_judge_locked`.
+    """
+    found = ledger.find_all(work, grouped.keys())
+    hoped: dict[str, Voucher] = {}
+    for voucher_id, voucher in found.items():
+        rows = grouped[voucher_id]
+        facts = _facts(voucher, outlets)
+        if not _is_plain(voucher, facts, rows):
+            continue
+        hoped[voucher_id] = replace(
+            voucher,
+            used=voucher.used + sum(row.shares for row in rows),
+            generation=max(voucher.generation, *(row.after for row in rows)),
+            version=voucher.version + 1,
+        )
+    # In the order of ids, as locks are taken there too.
+    for voucher_id in ledger.write_untouched(work, [hoped[name] for name in sorted(hoped)]):
+        voucher, rows = found[voucher_id], grouped[voucher_id]
+        amounts = _plain_amounts(voucher, _facts(voucher, outlets), rows)
+        for row, amount in zip(rows, amounts, strict=True):
+            row.verdict, row.flags, row.amount_fen = Verdict.ACCEPTED, row.marks, amount
+        results.rows[voucher_id] = rows
+        results.vouchers[voucher_id] = hoped[voucher_id]
+
+
+def _is_plain(voucher: Voucher, facts: VoucherFacts, rows: Sequence[Booked]) -> bool:
+    # Where the fen do not divide, what a share carries depends on its place among all of them.
+    alike = voucher.paid_fen % voucher.shares == 0 or voucher.used == voucher.used_before
+    booked = voucher.used - voucher.used_before
+    return not voucher.has_reversals and alike and rules.is_plain(facts, booked, rows)
+
+
+def _plain_amounts(voucher: Voucher, facts: VoucherFacts, rows: Sequence[Booked]) -> list[int]:
+    if len(rows) == 1:
+        return [amount_fen(voucher.paid_fen, voucher.shares, voucher.used, rows[0].shares)]
+    uses = [_use(row, arrival) for arrival, row in enumerate(rows)]
+    amounts = _amounts(voucher, facts, uses, voucher.used)
+    return [amounts[row.serial] for row in rows]
+
+
+def _judge_locked(
+    work: Work,
+    voucher_ids: Collection[str],
+    new: Grouped,
+    outlets: Mapping[int, frozenset[int]],
+    results: Results,
+) -> None:
+    """Judge all bookings of these vouchers, those in store and the new ones."""
+    found = ledger.find_all(work, voucher_ids, lock=True)
+    written: list[Voucher] = []
+    for voucher_id, rows in _with_stored(work, voucher_ids, new).items():
+        voucher = found.get(voucher_id)
+        if voucher is None:
+            judged = [_unknown(row) for row in rows]
+        else:
+            judged, after = _book(voucher, rows, _facts(voucher, outlets))
+            if after != voucher:
+                written.append(after)
+            if after.version != voucher.version:
+                results.vouchers[voucher_id] = after
+        results.rows[voucher_id] = [
+            now
+            for row, now in zip(rows, judged, strict=True)
+            if now != row or row.verdict_seq == NEW
+        ]
+    ledger.write_all(work, written)
+
+
+def _with_stored(work: Work, voucher_ids: Collection[str], new: Grouped) -> Grouped:
+    stored = bulk.select_in(
+        work.connection,
+        schema.bookings,
+        COLUMNS,
+        work.merchant,
+        ("voucher", sorted(voucher_ids)),
+    )
+    mine = [row for voucher_id in voucher_ids for row in new.get(voucher_id, ())]
+    return _grouped([*(Booked(*row) for row in stored), *mine])
+
+
+def _facts(voucher: Voucher, outlets: Mapping[int, frozenset[int]]) -> VoucherFacts:
+    return VoucherFacts(
         shares=voucher.shares - voucher.used_before,
         refunded_shares=voucher.refunded_shares,
         valid_from=voucher.valid_from,
         valid_until=voucher.valid_until,
-        outlets=outlets,
+        outlets=outlets[voucher.own_bucket],
         home=voucher.home,
     )
+
+
+def _book(
+    voucher: Voucher, rows: Sequence[Booked], facts: VoucherFacts
+) -> tuple[list[Booked], Voucher]:
+    """The rows with their verdicts, and the voucher as it is then; a new version if that shows."""
     uses = [_use(row, arrival) for arrival, row in enumerate(rows)]
     booked = rules.book(facts, uses)
-    amounts = _amounts(voucher, facts, [u for u in uses if u.serial not in booked.reversed])
+    standing = [use for use in uses if use.serial not in booked.reversed]
+    amounts = _amounts(voucher, facts, standing, voucher.used_before)
     judged = [
-        Outcome(row, judgement, amounts.get(row.serial, row.amount_fen))
+        _with_verdict(row, judgement, amounts.get(row.serial, row.amount_fen))
         for row, judgement in zip(rows, booked.judgements, strict=True)
     ]
+    used = voucher.used_before + booked.used
+    generation = max(voucher.generation_before, booked.generation)
+    shows = (used, generation) != (voucher.used, voucher.generation)
+    undone = any(use.kind is Kind.REVERSED and use.barred is None for use in uses)
     after = replace(
         voucher,
-        used=voucher.used_before + booked.used,
-        generation=max(voucher.generation_before, booked.generation),
+        used=used,
+        generation=generation,
+        version=voucher.version + int(shows),
+        has_reversals=int(undone),
     )
     return judged, after
 
 
-def _use(row: Any, arrival: int) -> Use:
+def _use(row: Booked, arrival: int) -> Use:
     return Use(
         serial=row.serial,
         kind=Kind(row.kind),
@@ -139,76 +227,93 @@ def _use(row: Any, arrival: int) -> Use:
     )
 
 
-def _amounts(voucher: Voucher, facts: VoucherFacts, uses: Sequence[Use]) -> dict[str, int]:
+def _amounts(
+    voucher: Voucher, facts: VoucherFacts, uses: Sequence[Use], used: int
+) -> dict[str, int]:
     """The fen of each standing redemption, in booking order; together what was paid for them."""
     standing = [use for use in uses if use.kind is Kind.REDEEMED and use.barred is None]
-    used, amounts = voucher.used_before, dict[str, int]()
+    amounts = dict[str, int]()
     for use in sorted(standing, key=lambda use: rules.rank(use, facts)):
         amounts[use.serial] = amount_fen(voucher.paid_fen, voucher.shares, used, use.shares)
         used += use.shares
     return amounts
 
 
-def _unknown(row: Any) -> Outcome:
+def _unknown(row: Booked) -> Booked:
     verdict = Verdict.UNKNOWN_VOUCHER if row.barred is None else Verdict(row.barred)
     flags = frozenset(json.loads(row.marks))
-    return Outcome(row, Judgement(row.serial, verdict, flags), row.amount_fen)
+    return _with_verdict(row, Judgement(row.serial, verdict, flags), row.amount_fen)
 
 
-def _columns(outcome: Outcome) -> dict[str, object]:
-    judgement = outcome.judgement
-    return {
-        "verdict": str(judgement.verdict),
-        "flags": json.dumps(sorted(judgement.flags)),
-        "excess": judgement.excess,
-        "others": json.dumps(list(judgement.others)),
-        "amount_fen": outcome.amount_fen,
-        "settled": _still_settled(outcome),
-    }
-
-
-def _still_settled(outcome: Outcome) -> str | None:
-    """A person closed the verdict there was; another one is open again."""
-    row, judgement = outcome.row, outcome.judgement
+def _with_verdict(row: Booked, judgement: Judgement, amount: int) -> Booked:
+    # A person closed the verdict there was; another one is open again.
     same = (row.verdict, row.excess) == (judgement.verdict, judgement.excess)
-    return str(row.settled) if same and row.settled is not None else None
+    return replace(
+        row,
+        verdict=str(judgement.verdict),
+        flags=json.dumps(sorted(judgement.flags)),
+        excess=judgement.excess,
+        others=json.dumps(list(judgement.others)),
+        amount_fen=amount,
+        settled=row.settled if same else None,
+    )
 
 
-def _differs(outcome: Outcome) -> bool:
-    row = outcome.row
-    if row.verdict_seq == NEW:
-        return True
-    return any(getattr(row, name) != value for name, value in _columns(outcome).items())
+def _store(work: Work, results: Results) -> None:
+    """Write the bookings with their numbers, and publish the vouchers; all in the order of ids."""
+    vouchers = [results.vouchers[voucher_id] for voucher_id in sorted(results.vouchers)]
+    ledger.publish_all(work, vouchers)
+    sealing.enqueue(work, vouchers)
+    rows = [row for voucher_id in sorted(results.rows) for row in results.rows[voucher_id]]
+    counts = Counter(row.posid for row in rows)
+    numbers = next_verdicts(work, counts)
+    fresh, changed = list[bulk.Row](), list[bulk.Row]()
+    for row in rows:
+        is_new = row.verdict_seq == NEW
+        row.verdict_seq = numbers[row.posid]
+        numbers[row.posid] += 1
+        if is_new:
+            fresh.append(astuple(row))
+            results.fresh.setdefault((row.posid, row.epoch), []).append(row)
+        else:
+            changed.append(tuple(getattr(row, name) for name in _CHANGED))
+    bulk.insert(work.connection, schema.bookings, COLUMNS, fresh)
+    bulk.update(work.connection, schema.bookings, 4, _CHANGED, changed)
 
 
-def _store(work: Work, outcomes: Sequence[Outcome]) -> None:
-    fresh, changed = list[dict[str, object]](), list[dict[str, object]]()
-    for posid in sorted({outcome.row.posid for outcome in outcomes}):
-        mine = [outcome for outcome in outcomes if outcome.row.posid == posid]
-        first = next_verdicts(work, posid, len(mine))
-        for seq, outcome in enumerate(mine, start=first):
-            values = _columns(outcome) | {"verdict_seq": seq}
-            if outcome.row.verdict_seq == NEW:
-                fresh.append(vars(outcome.row) | values)
-            else:
-                changed.append({name: getattr(outcome.row, name) for name in _KEY} | values)
-    bulk.insert(work.connection, schema.bookings, fresh)
-    bulk.update(work.connection, schema.bookings, _KEY, changed)
+_CHANGED: Final = (
+    "merchant",
+    "posid",
+    "epoch",
+    "seq",
+    "verdict",
+    "flags",
+    "excess",
+    "others",
+    "amount_fen",
+    "settled",
+    "verdict_seq",
+)
 
 
-_KEY: Final = ("merchant", "posid", "epoch", "seq")
+def next_verdicts(work: Work, counts: Mapping[str, int]) -> dict[str, int]:
+    """Take numbers for changes of verdict, as many as each POSID needs; answers each one's first.
 
-
-def next_verdicts(work: Work, posid: str, count: int) -> int:
-    """Take `count` numbers of a terminal's changes of verdict; answers the first."""
-    table = schema.counters
-    last = work.connection.execute(
-        update(table)
-        .where(table.c.merchant == work.merchant, table.c.name == verdict_counter(posid))
-        .values(value=table.c.value + count)
-        .returning(table.c.value)
-    ).scalar_one()
-    return int(last) - count + 1
+    The counters stay locked until commit.
+    """
+    names = {verdict_counter(posid): posid for posid in counts}
+    taken = bulk.select_in(
+        work.connection,
+        schema.counters,
+        ("name", "value"),
+        work.merchant,
+        ("name", sorted(names)),
+        lock=True,
+    )
+    last = {names[name]: int(value) for name, value in taken}
+    rows = [(work.merchant, verdict_counter(p), last[p] + n) for p, n in counts.items()]
+    bulk.update(work.connection, schema.counters, 2, ("merchant", "name", "value"), rows)
+    return {posid: value + 1 for posid, value in last.items()}
 
 
 def verdict_counter(posid: str) -> str:

@@ -1,78 +1,185 @@
-"""Many rows in one statement: the fastest way each engine has to add and change a set.
+"""Many rows in one statement: the fastest way each engine has to read, add and change a set.
 
-Responsible for: COPY and UPDATE FROM unnest on PostgreSQL, one prepared statement on SQLite. With
-`database` the only module that knows the dialects apart. Not responsible for: what rows say, or
-locks. Invariants: all happens in the transaction of the connection; an error comes out as
-SQLAlchemy's own kind, as from any other statement; all rows name the same columns.
+Responsible for: COPY, UPDATE FROM unnest and = ANY on PostgreSQL, one prepared statement on SQLite.
+With `database` the only module that knows the dialects apart. Not responsible for: what rows say,
+or the order of locks. Invariants: all happens in the transaction of the connection; an error comes
+out as SQLAlchemy's own kind, as from any other statement; a row has a value for each name, in
+their order.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-Rows = Sequence[Mapping[str, object]]
+Row = tuple[Any, ...]
 
 
-def insert(connection: Connection, table: Table, rows: Rows) -> None:
+def select_in(
+    connection: Connection,
+    table: Table,
+    names: Sequence[str],
+    merchant: int,
+    where: tuple[str, Sequence[str]],
+    *,
+    lock: bool = False,
+) -> list[Row]:
+    """A merchant's rows in which the column `where[0]` is one of the texts `where[1]`.
+
+    `lock` keeps other writers away from them until commit, and takes the rows in the order of the
+    column, so that two transactions that lock so never wait for each other.
+    """
+    column, values = where
+    if not values:
+        return []
+    what = f"SELECT {', '.join(_quoted(connection, names))} FROM {table.name} WHERE merchant ="
+    if not _is_postgresql(connection):
+        rows = connection.exec_driver_sql(
+            f"{what} ? AND {column} IN (SELECT value FROM json_each(?))",
+            (merchant, json.dumps(list(values))),
+        )
+        return [tuple(row) for row in rows]
+    in_order = f" ORDER BY {column} FOR UPDATE" if lock else ""
+    statement = f"{what} %s AND {column} = ANY(%s){in_order}"
+    with _cursor(connection, statement) as cursor:
+        cursor.execute(statement, (merchant, _array(table, column, values)))
+        return list(cursor.fetchall())
+
+
+def insert(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
     """Add rows."""
     if not rows:
         return
-    names = list(rows[0])
-    values = [tuple(row[name] for name in names) for row in rows]
-    columns = ", ".join(_quoted(connection, names))
-    if connection.dialect.name == "postgresql":
-        _copy(connection, f"COPY {table.name} ({columns}) FROM STDIN", values)
+    if _is_postgresql(connection):
+        _copy(connection, table, names, rows)
         return
-    marks = ", ".join("?" * len(names))
-    connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", values)
+    columns, marks = ", ".join(_quoted(connection, names)), ", ".join("?" * len(names))
+    connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", list(rows))
 
 
-def update(connection: Connection, table: Table, keys: Sequence[str], rows: Rows) -> None:
-    """Change the rows with these keys (names of columns) to the other values. Each row exists."""
+def insert_new(
+    connection: Connection,
+    table: Table,
+    names: Sequence[str],
+    rows: Sequence[Row],
+    unless: Table | None = None,
+) -> None:
+    """Add the rows whose key is neither in the table yet nor, by the same columns, in `unless`."""
     if not rows:
         return
-    names = [name for name in rows[0] if name not in keys]
-    if connection.dialect.name == "postgresql":
-        _update_from(connection, table, keys, [*keys, *names], rows)
-        return
-    sets = ", ".join(f"{name} = ?" for name in _quoted(connection, names))
-    where = " AND ".join(f"{name} = ?" for name in _quoted(connection, keys))
-    connection.exec_driver_sql(
-        f"UPDATE {table.name} SET {sets} WHERE {where}",
-        [tuple(row[name] for name in (*names, *keys)) for row in rows],
+    columns = ", ".join(_quoted(connection, names))
+    where = "TRUE"
+    if unless is not None:
+        same = " AND ".join(f"o.{key.name} = new.{key.name}" for key in table.primary_key)
+        where = f"NOT EXISTS (SELECT 1 FROM {unless.name} AS o WHERE {same})"
+    statement = (
+        f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {_source(connection, names)} "
+        f"WHERE {where} ON CONFLICT DO NOTHING"
     )
+    _run(connection, statement, table, names, rows)
+
+
+def update(
+    connection: Connection, table: Table, keys: int, names: Sequence[str], rows: Sequence[Row]
+) -> None:
+    """Change the rows whose first `keys` columns are these to the other values. Each row exists."""
+    if rows:
+        _run(connection, _update(connection, table, keys, names), table, names, rows)
+
+
+def update_if(
+    connection: Connection,
+    table: Table,
+    keys: int,
+    names: Sequence[str],
+    rows: Sequence[Row],
+    condition: str,
+) -> list[str]:
+    """Change those rows for which a condition on the row `t` and the values `new` still holds.
+
+    Answers the last key of each row that was changed. A condition that held when the rows were
+    read in this transaction is only lost on PostgreSQL, to a transaction that committed since.
+    """
+    if not rows:
+        return []
+    statement = f"{_update(connection, table, keys, names)} AND {condition}"
+    if _is_postgresql(connection):
+        answer = f" RETURNING t.{names[keys - 1]}"
+        return [row[0] for row in _run(connection, statement + answer, table, names, rows)]
+    _run(connection, statement, table, names, rows)
+    return [row[keys - 1] for row in rows]
+
+
+def _update(connection: Connection, table: Table, keys: int, names: Sequence[str]) -> str:
+    quoted = _quoted(connection, names)
+    sets = ", ".join(f"{name} = new.{name}" for name in quoted[keys:])
+    where = " AND ".join(f"t.{name} = new.{name}" for name in quoted[:keys])
+    return f"UPDATE {table.name} AS t SET {sets} FROM {_source(connection, names)} WHERE {where}"
+
+
+def _source(connection: Connection, names: Sequence[str]) -> str:
+    """The rows of a statement under the name `new`."""
+    quoted = _quoted(connection, names)
+    if _is_postgresql(connection):
+        return f"unnest({', '.join(['%s'] * len(names))}) AS new({', '.join(quoted)})"
+    return f"(SELECT {', '.join(f'? AS {name}' for name in quoted)}) AS new"
+
+
+def _run(
+    connection: Connection,
+    statement: str,
+    table: Table,
+    names: Sequence[str],
+    rows: Sequence[Row],
+) -> list[Row]:
+    if not _is_postgresql(connection):
+        connection.exec_driver_sql(statement, list(rows))
+        return []
+    columns = zip(*rows, strict=True)
+    arrays = [_array(table, name, values) for name, values in zip(names, columns, strict=True)]
+    with _cursor(connection, statement) as cursor:
+        cursor.execute(statement, arrays)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def _is_postgresql(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
 
 
 def _quoted(connection: Connection, names: Sequence[str]) -> list[str]:
     return [connection.dialect.identifier_preparer.quote(name) for name in names]
 
 
-def _copy(connection: Connection, statement: str, values: Sequence[tuple[object, ...]]) -> None:
-    import psycopg  # only where the engine is PostgreSQL
+def _array(table: Table, name: str, values: Sequence[Any]) -> bytes:
+    from central import packing  # only where the engine is PostgreSQL
+
+    return packing.array(table.c[name].type, values)
+
+
+def _copy(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
+    from central import packing
+
+    columns = ", ".join(_quoted(connection, names))
+    statement = f"COPY {table.name} ({columns}) FROM STDIN (FORMAT BINARY)"
+    kinds = [table.c[name].type for name in names]
+    with _cursor(connection, statement) as cursor, cursor.copy(statement) as copy:
+        copy.write(packing.copy_rows(kinds, list(zip(*rows, strict=True))))
+
+
+@contextmanager
+def _cursor(connection: Connection, statement: str) -> Iterator[Any]:
+    """A cursor of the driver itself, on PostgreSQL: rows as tuples, values in binary form."""
+    import psycopg
 
     raw = connection.connection.driver_connection
     assert raw is not None
     try:
-        with raw.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in values:
-                copy.write_row(row)
+        with raw.cursor(binary=True) as cursor:
+            yield cursor
     except psycopg.Error as error:
         raise DBAPIError.instance(
             statement, None, error, psycopg.Error, dialect=connection.dialect
         ) from error
-
-
-def _update_from(
-    connection: Connection, table: Table, keys: Sequence[str], names: Sequence[str], rows: Rows
-) -> None:
-    quoted = dict(zip(names, _quoted(connection, names), strict=True))
-    kinds = [table.c[name].type.compile(connection.dialect) for name in names]
-    arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
-    sets = ", ".join(f"{quoted[name]} = new.{quoted[name]}" for name in names if name not in keys)
-    where = " AND ".join(f"t.{quoted[name]} = new.{quoted[name]}" for name in keys)
-    connection.exec_driver_sql(
-        f"UPDATE {table.name} AS t SET {sets} "
-        f"FROM unnest({arrays}) AS new({', '.join(quoted.values())}) WHERE {where}",
-        tuple([row[name] for row in rows] for name in names),
-    )

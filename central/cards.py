@@ -70,16 +70,9 @@ def _rows(work: Work, person: SealKey) -> list[tuple[bytes, int]]:
 
 def enqueue(work: Work, cards: Sequence[tuple[Voucher, str]]) -> None:
     """Queue vouchers with the MD5 of their person's number, to be sealed by the job."""
-    rows = [
-        {
-            "merchant": work.merchant,
-            "voucher": voucher.voucher,
-            "md5": md5,
-            "valid_from": voucher.valid_from,
-        }
-        for voucher, md5 in cards
-    ]
-    bulk.insert(work.connection, schema.cards, rows)
+    names = ("merchant", "voucher", "md5", "valid_from")
+    rows = [(work.merchant, v.voucher, md5, v.valid_from) for v, md5 in cards]
+    bulk.insert(work.connection, schema.cards, names, rows)
 
 
 @retried

@@ -6,11 +6,11 @@ shares when its entry arrives, when an entry that came later than its expiry sho
 used, or after the policy's hold.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, tuple_, update
 
 from central import catalogue, keys, ledger, policies, schema, sealing
 from central.database import retried
@@ -217,44 +217,51 @@ def free_expired(work: Work) -> int:
     return freed.rowcount
 
 
-def consume(work: Work, who: Claimant, named: Collection[str]) -> dict[str, str]:
-    """Mark the claims that entries of this terminal name as used.
+def consume(work: Work, named: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Mark the claims that entries of terminals name as used: pairs of POSID and claim.
 
     Answers the voucher of each that was granted to it and still held; nothing for the others.
     """
     table = schema.claims
-    granted: dict[str, str] = {}
-    for part in ledger.parts([name for name in sorted(named) if ids.is_uuid(name)]):
+    granted: dict[tuple[str, str], str] = {}
+    for part in ledger.parts([pair for pair in sorted(named) if ids.is_uuid(pair[1])]):
         rows = work.connection.execute(
             update(table)
             .where(
                 table.c.merchant == work.merchant,
-                table.c.claim.in_(part),
-                table.c.posid == who.posid,
+                tuple_(table.c.posid, table.c.claim).in_(part),
                 table.c.state == GRANTED,
             )
             .values(state=USED)
-            .returning(table.c.claim, table.c.voucher)
+            .returning(table.c.posid, table.c.claim, table.c.voucher)
         )
-        granted |= {row.claim: row.voucher for row in rows}
+        granted |= {(row.posid, row.claim): row.voucher for row in rows}
     return granted
 
 
-def release_passed(work: Work, who: Claimant, latest: int) -> None:
-    """Free the terminal's claims that an acknowledged entry proves unused.
+def release_passed(work: Work, latest: Mapping[tuple[str, int], int]) -> None:
+    """Free the claims of terminals (POSID, epoch) that an acknowledged entry proves unused.
 
-    `latest` is the newest recorded time (ms UTC) among the entries: one later than the end of a
-    claim proves that the claim was not consumed before it.
+    `latest` has the newest recorded time (ms UTC) among the entries of each: one later than the
+    end of a claim proves that the claim was not consumed before it.
     """
     table = schema.claims
-    work.connection.execute(
-        update(table)
-        .where(
+    held = work.connection.execute(
+        select(table.c.claim, table.c.posid, table.c.epoch, table.c.expires_at).where(
             table.c.merchant == work.merchant,
-            table.c.posid == who.posid,
-            table.c.epoch == who.epoch,
+            table.c.posid.in_(sorted({posid for posid, _ in latest})),
             table.c.state == GRANTED,
-            table.c.expires_at < min(work.now, latest),
+            table.c.expires_at < work.now,
         )
-        .values(state=RELEASED)
     )
+    passed = [row.claim for row in held if row.expires_at < latest.get((row.posid, row.epoch), 0)]
+    for part in ledger.parts(sorted(passed)):
+        work.connection.execute(
+            update(table)
+            .where(
+                table.c.merchant == work.merchant,
+                table.c.claim.in_(part),
+                table.c.state == GRANTED,
+            )
+            .values(state=RELEASED)
+        )

@@ -8,9 +8,9 @@ next secret; no reserved code belongs to two vouchers or looks like a mobile num
 """
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from sqlalchemy import update
 
 from central import ledger, schema

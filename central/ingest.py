@@ -1,23 +1,26 @@
-"""Ingest: a batch of journal entries becomes part of the ledger, once.
+"""Ingest: batches of journal entries become part of the ledger, once.
 
 Responsible for: the chain, the last signature, storing entries verbatim, finding forks, and having
 the touched vouchers booked, all in one transaction (design, section 7). Not responsible for: HTTP,
 or the verdicts themselves. Invariants: (posid, epoch, seq) is stored once; nothing is stored past
 a gap; an entry is a fact, so what cannot be read is quarantined and acknowledged, never refused;
-a branch that differs from what is stored is kept apart and applied nowhere.
+a branch that differs from what is stored is kept apart and applied nowhere; what becomes of an
+upload does not depend on those that share its transaction.
 """
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_
 
 from central import alarms, arriving, booking, bulk, claims, forks, policies, schema
 from central.arriving import Line, Upload
-from central.claims import Claimant
-from central.database import retried
+from central.booked import QUARANTINED, Booked
+from central.booking import Results
+from central.database import Collision, KeyTaken, retried
 from central.service import Central, Work
 from vouchers.times import HOUR_MS
 
@@ -26,7 +29,7 @@ from vouchers.times import HOUR_MS
 class Held:
     """Central holds the stream up to `up_to`, whose hash is `head`; `added` entries were new.
 
-    `buckets` are those whose feed this batch moved.
+    `buckets` are those whose feed this batch moved, `booked` its new bookings by sequence.
     """
 
     up_to: int
@@ -34,6 +37,7 @@ class Held:
     at: int
     added: int
     buckets: frozenset[int]
+    booked: tuple[Booked, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,115 +59,186 @@ class UnknownStream:
     """No terminal was enrolled with this POSID and epoch."""
 
 
-@retried
-def ingest(central: Central, upload: Upload) -> Held | Gap | Forked | UnknownStream:
+Taken = Held | Gap | Forked | UnknownStream
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """New entries of a stream that is locked; `received` is when they came, milliseconds UTC."""
+
+    stream: Any
+    lines: Sequence[Line]
+    received: int
+
+
+def ingest(central: Central, upload: Upload) -> Taken:
     """Take a batch. The same batch again, or one that overlaps, changes nothing twice."""
+    (taken,) = ingest_all(central, [upload])
+    return taken
+
+
+def ingest_all(central: Central, uploads: Sequence[Upload]) -> list[Taken]:
+    """Take batches of different streams in one transaction; answers what became of each."""
+    with contextlib.suppress(Collision, KeyTaken):
+        return take(central, uploads, hopeful=True)
+    return _take_without_hope(central, uploads)
+
+
+@retried
+def _take_without_hope(central: Central, uploads: Sequence[Upload]) -> list[Taken]:
+    return take(central, uploads, hopeful=False)
+
+
+def take(central: Central, uploads: Sequence[Upload], *, hopeful: bool) -> list[Taken]:
+    """One try of `ingest_all`; `hopeful` as in `booking.book`. Raises Collision and KeyTaken."""
+    assert len({(upload.posid, upload.epoch) for upload in uploads}) == len(uploads)
+    hashed = [upload.hashes() for upload in uploads]
     with central.write() as work:
-        stream = _stream(work, upload)
-        if stream is None:
-            return UnknownStream()
-        if upload.first > stream.seq + 1:
-            return Gap(stream.seq + 1)
-        hashes = upload.hashes()
-        differs = forks.first_difference(work, stream, upload, hashes)
-        new = max(0, stream.seq + 1 - upload.first)
-        if differs is None and stream.forked_at is not None and new < len(hashes):
-            differs = stream.seq + 1
-        if differs is not None:
-            forks.keep_branch(central, work, upload, hashes, differs)
-            return Forked(differs)
-        lines = arriving.read_new(stream, upload, hashes, new)
-        if lines:
-            _apply(central, work, stream, lines)
-        last = lines[-1] if lines else None
-        return Held(
-            up_to=last.seq if last else stream.seq,
-            head=last.hash if last else stream.head,
-            at=work.now,
-            added=len(lines),
-            buckets=frozenset(change.bucket for change in work.changes),
-        )
+        streams = _locked_streams(work, uploads)
+        found = [
+            _examined(central, work, streams.get((upload.posid, upload.epoch)), upload, hashes)
+            for upload, hashes in zip(uploads, hashed, strict=True)
+        ]
+        new = [one for one in found if isinstance(one, Batch) and one.lines]
+        results = _apply(central, work, new, hopeful=hopeful)
+        return [_held(work, one, results) if isinstance(one, Batch) else one for one in found]
 
 
-def _stream(work: Work, upload: Upload) -> Any:
+def _locked_streams(work: Work, uploads: Sequence[Upload]) -> dict[tuple[str, int], Any]:
+    """The streams by POSID and epoch, locked in this order: all of a terminal waits for its row."""
     table = schema.streams
-    return work.connection.execute(
+    rows = work.connection.execute(
         select(table)
         .where(
             table.c.merchant == work.merchant,
-            table.c.posid == upload.posid,
-            table.c.epoch == upload.epoch,
+            tuple_(table.c.posid, table.c.epoch).in_([(u.posid, u.epoch) for u in uploads]),
         )
+        .order_by(table.c.posid, table.c.epoch)
         .with_for_update()
-    ).one_or_none()
+    )
+    return {(row.posid, row.epoch): row for row in rows}
 
 
-def _apply(central: Central, work: Work, stream: Any, lines: Sequence[Line]) -> None:
+def _examined(
+    central: Central, work: Work, stream: Any, upload: Upload, hashes: Sequence[str]
+) -> Batch | Gap | Forked | UnknownStream:
+    if stream is None:
+        return UnknownStream()
+    if upload.first > stream.seq + 1:
+        return Gap(stream.seq + 1)
+    differs = forks.first_difference(work, stream, upload, hashes)
+    new = max(0, stream.seq + 1 - upload.first)
+    if differs is None and stream.forked_at is not None and new < len(hashes):
+        differs = stream.seq + 1
+    if differs is not None:
+        forks.keep_branch(central, work, upload, hashes, differs)
+        return Forked(differs)
     # Never before what the stream already holds, so that entries of one terminal keep their order.
     received = max(work.now, stream.entered_at)
-    _store_entries(work, stream, lines, received)
+    return Batch(stream, arriving.read_new(stream, upload, hashes, new), received)
+
+
+def _held(work: Work, batch: Batch, results: Results) -> Held:
+    stream, lines = batch.stream, batch.lines
+    booked = results.fresh.get((stream.posid, stream.epoch), [])
+    vouchers = (results.vouchers.get(row.voucher) for row in booked)
+    return Held(
+        up_to=lines[-1].seq if lines else stream.seq,
+        head=lines[-1].hash if lines else stream.head,
+        at=work.now,
+        added=len(lines),
+        buckets=frozenset(v.bucket for v in vouchers if v is not None and not v.retired),
+        booked=tuple(sorted(booked, key=lambda row: row.seq)),
+    )
+
+
+def _apply(central: Central, work: Work, batches: Sequence[Batch], *, hopeful: bool) -> Results:
+    if not batches:
+        return Results()
+    _store_entries(work, batches)
     long_ms = policies.current(work).offline.max_hours.home * HOUR_MS
-    found = [arriving.booking_row(work.merchant, stream, line, received, long_ms) for line in lines]
+    found = [
+        arriving.booking_row(work.merchant, batch.stream, line, batch.received, long_ms)
+        for batch in batches
+        for line in batch.lines
+    ]
     rows = [row for row in found if row is not None]
-    _settle_claims(work, stream, lines, rows)
-    booking.book(work, rows)
-    barred = [line for line in lines if line.barred is not None]
+    _settle_claims(work, batches, rows)
+    results = booking.book(work, rows, hopeful=hopeful)
+    for batch in batches:
+        _raise_alarm(central, work, batch)
+    _advance(work, batches)
+    return results
+
+
+def _raise_alarm(central: Central, work: Work, batch: Batch) -> None:
+    barred = [line for line in batch.lines if line.barred is not None]
     if barred:
-        words = (
-            f"epoch {stream.epoch} seq {barred[0].seq}: {barred[0].barred}, {len(barred)} in all"
+        first, stream = barred[0], batch.stream
+        words = f"epoch {stream.epoch} seq {first.seq}: {first.barred}, {len(barred)} in all"
+        alarms.raise_alarm(central, work, str(first.barred), stream.posid, words)
+
+
+def _store_entries(work: Work, batches: Sequence[Batch]) -> None:
+    rows = [
+        (
+            work.merchant,
+            batch.stream.posid,
+            batch.stream.epoch,
+            line.seq,
+            line.hash,
+            line.body,
+            line.sig,
+            line.said.kind if line.said else QUARANTINED,
+            batch.received,
         )
-        alarms.raise_alarm(central, work, str(barred[0].barred), stream.posid, words)
-    _advance(work, stream, lines, received)
+        for batch in batches
+        for line in batch.lines
+    ]
+    bulk.insert(work.connection, schema.entries, _ENTRY, rows)
 
 
-def _store_entries(work: Work, stream: Any, lines: Sequence[Line], received: int) -> None:
-    bulk.insert(
-        work.connection,
-        schema.entries,
-        [
-            {
-                "merchant": work.merchant,
-                "posid": stream.posid,
-                "epoch": stream.epoch,
-                "seq": line.seq,
-                "hash": line.hash,
-                "body": line.body.encode(),
-                "sig": line.sig,
-                "kind": str(line.entry.kind) if line.entry else arriving.QUARANTINED,
-                "received_at": received,
-            }
-            for line in lines
-        ],
-    )
+_ENTRY: Final = (
+    "merchant",
+    "posid",
+    "epoch",
+    "seq",
+    "hash",
+    "body",
+    "sig",
+    "kind",
+    "received_at",
+)
 
 
-def _advance(work: Work, stream: Any, lines: Sequence[Line], received: int) -> None:
-    table = schema.streams
-    read = [line.entry for line in lines if line.entry is not None]
-    totals = json.dumps(asdict(read[-1].totals)) if read else stream.totals
-    work.connection.execute(
-        update(table)
-        .where(
-            table.c.merchant == work.merchant,
-            table.c.posid == stream.posid,
-            table.c.epoch == stream.epoch,
-        )
-        .values(seq=lines[-1].seq, head=lines[-1].hash, totals=totals, entered_at=received)
-    )
+def _advance(work: Work, batches: Sequence[Batch]) -> None:
+    rows = []
+    for batch in batches:
+        stream, last = batch.stream, batch.lines[-1]
+        read = [line.said for line in batch.lines if line.said is not None]
+        totals = json.dumps(asdict(read[-1].totals)) if read else stream.totals
+        key = work.merchant, stream.posid, stream.epoch
+        rows.append((*key, last.seq, last.hash, totals, batch.received))
+    bulk.update(work.connection, schema.streams, 3, _ADVANCED, rows)
 
 
-def _settle_claims(
-    work: Work, stream: Any, lines: Sequence[Line], rows: Sequence[dict[str, object]]
-) -> None:
+_ADVANCED: Final = ("merchant", "posid", "epoch", "seq", "head", "totals", "entered_at")
+
+
+def _settle_claims(work: Work, batches: Sequence[Batch], rows: Sequence[Booked]) -> None:
     """Consume the claims that the entries name; one that was never granted counts for nothing."""
-    latest = max((line.entry.at for line in lines if line.entry), default=0)
-    who = Claimant(stream.posid, stream.epoch, stream.outlet, stream.seq)
-    named = [row for row in rows if row["claim"] is not None]
-    granted = claims.consume(work, who, {str(row["claim"]) for row in named})
-    for row in named:
-        if granted.pop(str(row["claim"]), None) != row["voucher"]:
-            row["claim"] = None
-    claims.release_passed(work, who, latest)
+    named = [(row, row.claim) for row in rows if row.claim is not None]
+    granted = claims.consume(work, {(row.posid, claim) for row, claim in named})
+    for row, claim in named:
+        if granted.pop((row.posid, claim), None) != row.voucher:
+            row.claim = None
+    latest = {
+        (batch.stream.posid, batch.stream.epoch): max(
+            (line.said.at for line in batch.lines if line.said), default=0
+        )
+        for batch in batches
+    }
+    claims.release_passed(work, latest)
 
 
 def head_seq(work: Work, posid: str, epoch: int) -> int:

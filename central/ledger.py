@@ -8,10 +8,11 @@ are published to nobody.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import msgspec
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from central import bulk, schema
@@ -20,6 +21,7 @@ from sync.feed import State, StatePut, row_digest
 from vouchers import codes, times
 from vouchers.sealed import SECRET_BYTES
 
+T = TypeVar("T")
 STATE: Final = "state"
 SEALED: Final = "sealed"
 
@@ -30,13 +32,13 @@ _BATCH: Final = 500
 """Values in one IN list: far below every engine's limit on parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Voucher:
+class Voucher(msgspec.Struct, frozen=True, gc=False):
     """One voucher. Times are milliseconds UTC, validity half-open; `home` None: no home outlet.
 
     `secret` makes the codes; where the first one's generations were not enough, further ones follow
     it, each behind the first generation that it makes (`central.horizon`).
     `bucket` is where terminals hear of it; once it is retired, the complement of where they did.
+    `has_reversals`: a reversal among its entries counts. A struct, as a batch reads hundreds.
     """
 
     voucher: str
@@ -59,6 +61,7 @@ class Voucher:
     paid_fen: int
     issued_at: int
     version: int
+    has_reversals: int = 0
 
     @property
     def left(self) -> int:
@@ -104,7 +107,7 @@ class Voucher:
         return secret, last
 
 
-_NAMES: Final = tuple(field.name for field in fields(Voucher))
+_NAMES: Final = Voucher.__struct_fields__
 
 
 def find(work: Work, voucher: str) -> Voucher | None:
@@ -114,14 +117,15 @@ def find(work: Work, voucher: str) -> Voucher | None:
 
 def find_all(work: Work, ids: Collection[str], *, lock: bool = False) -> dict[str, Voucher]:
     """Vouchers by id; unknown ids are left out. `lock` keeps other writers away until commit."""
-    table = schema.vouchers
-    found: dict[str, Voucher] = {}
-    for part in parts(sorted(ids)):
-        query = select(table).where(table.c.merchant == work.merchant, table.c.voucher.in_(part))
-        if lock:  # in the order of ids, so that two batches cannot wait for each other
-            query = query.order_by(table.c.voucher).with_for_update()
-        found |= {row.voucher: read_row(row) for row in work.connection.execute(query)}
-    return found
+    rows = bulk.select_in(
+        work.connection,
+        schema.vouchers,
+        _NAMES,
+        work.merchant,
+        ("voucher", sorted(ids)),
+        lock=lock,
+    )
+    return {row[0]: Voucher(*row) for row in rows}
 
 
 def read_row(row: Any) -> Voucher:
@@ -175,23 +179,44 @@ _MUTABLE: Final = (
     "valid_until",
     "last4",
     "version",
+    "has_reversals",
 )
+_CHANGED: Final = ("merchant", "voucher", *_MUTABLE)
+_BOOKED: Final = ("merchant", "horizon", "voucher", "used", "generation", "version")
+
+_UNTOUCHED: Final = "t.version = new.version - 1 AND t.has_reversals = 0"
+"""No other transaction has changed the voucher or booked a reversal since it was read."""
 
 
 def change_all(work: Work, after: Sequence[Voucher]) -> None:
     """Write changed vouchers, each already under its next version, and publish them."""
-    if not after:
-        return
-    bulk.update(
-        work.connection,
-        schema.vouchers,
-        ("merchant", "voucher"),
-        [
-            {"merchant": work.merchant, "voucher": voucher.voucher}
-            | {name: getattr(voucher, name) for name in _MUTABLE}
-            for voucher in after
-        ],
+    write_all(work, after)
+    publish_all(work, after)
+
+
+def write_all(work: Work, after: Sequence[Voucher]) -> None:
+    """Write changed vouchers that this transaction has locked; they are still to be published."""
+    rows = [
+        (work.merchant, voucher.voucher, *(getattr(voucher, name) for name in _MUTABLE))
+        for voucher in after
+    ]
+    bulk.update(work.connection, schema.vouchers, 2, _CHANGED, rows)
+
+
+def write_untouched(work: Work, after: Sequence[Voucher]) -> set[str]:
+    """Write what was booked on vouchers that nobody else has touched since they were read.
+
+    No lock is held before, so another transaction may have been faster: those that are answered
+    are written and now locked, the others stand as somebody else left them.
+    """
+    rows = [(work.merchant, v.horizon, v.voucher, v.used, v.generation, v.version) for v in after]
+    return set(
+        bulk.update_if(work.connection, schema.vouchers, 3, _BOOKED, rows, condition=_UNTOUCHED)
     )
+
+
+def publish_all(work: Work, after: Sequence[Voucher]) -> None:
+    """Tell terminals of vouchers that have been written under their next version."""
     for voucher in after:
         if voucher.retired:
             continue
@@ -218,10 +243,9 @@ def revive(work: Work, voucher: Voucher) -> Voucher:
 
 
 def _rehome(work: Work, after: Sequence[Voucher]) -> None:
-    keys = ("merchant", "voucher")
-    names = (*keys[1:], "bucket", "version")
-    rows = [{"merchant": work.merchant} | {n: getattr(v, n) for n in names} for v in after]
-    bulk.update(work.connection, schema.vouchers, keys, rows)
+    names = ("merchant", "voucher", "bucket", "version")
+    rows = [(work.merchant, v.voucher, v.bucket, v.version) for v in after]
+    bulk.update(work.connection, schema.vouchers, 2, names, rows)
 
 
 def taken(work: Work, wanted: Sequence[str]) -> set[str]:
@@ -263,7 +287,7 @@ def state_item(voucher: Voucher) -> StatePut:
     )
 
 
-def parts(ids: Sequence[str]) -> Iterator[list[str]]:
+def parts(ids: Sequence[T]) -> Iterator[list[T]]:
     """Ids in portions that fit one statement."""
     rest = iter(ids)
     while part := list(islice(rest, _BATCH)):

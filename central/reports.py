@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Select, func, select
 
 from central import cards, catalogue, ledger, schema, sealing
-from central.arriving import QUARANTINED
+from central.booked import QUARANTINED
 from central.ledger import Voucher
 from central.service import Work
 from sync.messages import Report

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from central import alarms, booking, schema
-from central.arriving import QUARANTINED
+from central.booked import QUARANTINED
 from central.database import retried
 from central.errors import Refused
 from central.service import Central, Work

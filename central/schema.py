@@ -126,7 +126,8 @@ orders: Final = _table(
 )
 
 # `used` is what has been booked, including `used_before`: shares and generations that were spent
-# in another system before the voucher came to this one.
+# in another system before the voucher came to this one. `has_reversals` is 1 once a reversal names
+# the voucher: what it adds up to then depends on all its entries.
 vouchers: Final = _table(
     "vouchers",
     _key("voucher", "text"),
@@ -149,6 +150,7 @@ vouchers: Final = _table(
     _int("paid_fen"),
     _int("issued_at"),
     _int("version"),
+    _int("has_reversals"),
 )
 Index("vouchers_by_product", vouchers.c.merchant, vouchers.c.product)
 
@@ -166,7 +168,7 @@ sealed: Final = _table(
     _int("bucket"),
     _int("vault"),
 )
-Index("sealed_by_voucher", sealed.c.merchant, sealed.c.voucher)
+Index("sealed_by_voucher", sealed.c.merchant, sealed.c.voucher, sealed.c.generation)
 Index("sealed_by_bucket", sealed.c.merchant, sealed.c.bucket)
 
 CARD_ROW: Final = -1
@@ -360,6 +362,7 @@ claims: Final = _table(
     _int("expires_at"),
 )
 Index("claims_by_voucher", claims.c.merchant, claims.c.voucher, claims.c.state)
+Index("claims_by_terminal", claims.c.merchant, claims.c.posid, claims.c.state)
 
 alarms: Final = _table(
     "alarms",

@@ -132,18 +132,11 @@ def forget(work: Work, vouchers: Collection[str]) -> None:
 
 def enqueue(work: Work, vouchers: Sequence[Voucher]) -> None:
     """Queue what these vouchers want sealed and do not have."""
-    by_id = {voucher.voucher: voucher for voucher in vouchers}
-    need = {(v.voucher, generation) for v in vouchers for generation in wanted(v)}
+    rows = [_queued(work, v, generation) for v in vouchers for generation in wanted(v)]
+    bulk.insert_new(work.connection, schema.sealing, _QUEUE, rows, unless=schema.sealed)
     # The row of the last generation is sealed again once there are codes beyond it.
-    turns = {(v.voucher, v.horizon) for v in vouchers if horizon.due(v)}
-    if not need | turns:
-        return
-    queued = _present(work, schema.sealing, sorted(by_id))
-    have = _present(work, schema.sealed, sorted(by_id))
-    missing = sorted((need - have - queued) | (turns - queued))
-    if missing:
-        rows = [_queued(work, by_id[voucher], generation) for voucher, generation in missing]
-        bulk.insert(work.connection, schema.sealing, rows)
+    turns = [_queued(work, v, v.horizon) for v in vouchers if horizon.due(v)]
+    bulk.insert_new(work.connection, schema.sealing, _QUEUE, turns)
 
 
 def _present(work: Work, table: Table, voucher_ids: Sequence[str]) -> set[tuple[str, int]]:
@@ -158,15 +151,19 @@ def _present(work: Work, table: Table, voucher_ids: Sequence[str]) -> set[tuple[
     return found
 
 
-def _queued(work: Work, voucher: Voucher, generation: int) -> dict[str, object]:
-    return {
-        "merchant": work.merchant,
-        "voucher": voucher.voucher,
-        "generation": generation,
-        "urgent": CURRENT if generation == voucher.generation else NEXT,
-        "valid_from": voucher.valid_from,
-        "issued_at": voucher.issued_at,
-    }
+_QUEUE: Final = ("merchant", "voucher", "generation", "urgent", "valid_from", "issued_at")
+
+
+def _queued(work: Work, voucher: Voucher, generation: int) -> bulk.Row:
+    urgent = CURRENT if generation == voucher.generation else NEXT
+    return (
+        work.merchant,
+        voucher.voucher,
+        generation,
+        urgent,
+        voucher.valid_from,
+        voucher.issued_at,
+    )
 
 
 @retried

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, inspect, select, text, update
@@ -58,8 +58,7 @@ class Central:
             yield Work(connection, self.merchant, self.clock())
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Something terminals must hear about: an item of a bucket, and whether it is gone."""
 
     bucket: int
@@ -164,18 +163,13 @@ def _publish(work: Work) -> None:
     next_seq = {bucket: _advance(work, bucket, counts[bucket]) for bucket in sorted(counts)}
     rows = []
     for change, removed in work.changes.items():
-        rows.append(
-            {
-                "merchant": work.merchant,
-                "bucket": change.bucket,
-                "seq": next_seq[change.bucket],
-                "kind": change.kind,
-                "ref": change.ref,
-                "removed": int(removed),
-            }
-        )
-        next_seq[change.bucket] += 1
-    bulk.insert(work.connection, schema.feed, rows)
+        seq = next_seq[change.bucket]
+        next_seq[change.bucket] = seq + 1
+        rows.append((work.merchant, change.bucket, seq, change.kind, change.ref, int(removed)))
+    bulk.insert(work.connection, schema.feed, _FEED, rows)
+
+
+_FEED: Final = ("merchant", "bucket", "seq", "kind", "ref", "removed")
 
 
 def _advance(work: Work, bucket: int, count: int) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import select, update
 
 from central import booking, schema
+from central.booked import Booked
 from central.database import retried
 from central.errors import Refused
 from central.service import Central, Work
@@ -47,6 +48,11 @@ def of_batch(work: Work, posid: str, epoch: int, first: int, last: int) -> tuple
         )
         .order_by(table.c.seq)
     )
+    return tuple(_verdict(row) for row in rows)
+
+
+def of_booked(rows: Sequence[Booked]) -> tuple[Verdict, ...]:
+    """The verdicts on bookings that were just made."""
     return tuple(_verdict(row) for row in rows)
 
 
@@ -134,7 +140,7 @@ def _close(work: Work, rows: Sequence[Any], way: str) -> None:
         mine = [row.serial for row in rows if row.posid == posid]
         # The counter before the rows, and by POSID, as booking takes them: the other way round two
         # transactions could wait for each other.
-        first = booking.next_verdicts(work, posid, len(mine))
+        first = booking.next_verdicts(work, {posid: len(mine)})[posid]
         for number, serial in enumerate(mine, start=first):
             work.connection.execute(
                 update(table)

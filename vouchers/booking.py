@@ -9,7 +9,7 @@ borne by exactly one entry.
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -53,6 +53,30 @@ class VoucherFacts(Struct, frozen=True):
     valid_until: int
     outlets: frozenset[int]
     home: int | None
+
+
+class Arrived(Protocol):
+    """What `is_plain` asks of an entry; a `Use` has it, and so may a row of a store."""
+
+    @property
+    def kind(self) -> str:
+        """A `Kind`."""
+
+    @property
+    def outlet(self) -> int:
+        """Where it was made."""
+
+    @property
+    def shares(self) -> int:
+        """How many."""
+
+    @property
+    def at(self) -> int:
+        """The recorded time, milliseconds UTC."""
+
+    @property
+    def barred(self) -> str | None:
+        """A `Verdict` given before booking."""
 
 
 class Use(Struct, frozen=True):
@@ -135,6 +159,24 @@ def book(facts: VoucherFacts, uses: Iterable[Use]) -> Booking:
     )
 
 
+def is_plain(facts: VoucherFacts, used: int, uses: Iterable[Arrived]) -> bool:
+    """Whether new uses are each `accepted` by `book`, and change no verdict given before.
+
+    `used` are the net shares of the uses before. Only for a voucher that no reversal has named:
+    one may wait there for the entry that it reverses.
+    """
+    plain = True
+    for use in uses:
+        used += use.shares
+        plain = (
+            plain
+            and use.kind == Kind.REDEEMED
+            and use.barred is None
+            and _verdict_within(facts, use) is Verdict.ACCEPTED
+        )
+    return plain and not _excess(used, 0, facts.shares - facts.refunded_shares)
+
+
 def _judge_reversals(
     valid: Sequence[Use], redemptions: dict[str, Use]
 ) -> tuple[set[str], dict[str, Judgement]]:
@@ -193,15 +235,16 @@ def _excess(shares: int, used_before: int, capacity: int) -> int:
 
 
 def _plain(facts: VoucherFacts, use: Use) -> Judgement:
+    return Judgement(use.serial, _verdict_within(facts, use), use.flags)
+
+
+def _verdict_within(facts: VoucherFacts, use: Arrived) -> Verdict:
     """The verdict on a use that is within the shares."""
-    verdict = Verdict.ACCEPTED
     if use.outlet not in facts.outlets:
-        verdict = Verdict.WRONG_OUTLET
-    elif not (
-        facts.valid_from - LATE_TOLERANCE_MS <= use.at < facts.valid_until + LATE_TOLERANCE_MS
-    ):
-        verdict = Verdict.LATE
-    return Judgement(use.serial, verdict, use.flags)
+        return Verdict.WRONG_OUTLET
+    if facts.valid_from - LATE_TOLERANCE_MS <= use.at < facts.valid_until + LATE_TOLERANCE_MS:
+        return Verdict.ACCEPTED
+    return Verdict.LATE
 
 
 def _related(found: Judgement) -> Judgement:

@@ -25,8 +25,11 @@ ENTRY_VERSION: Final = 1
 _ENTRY_DOMAIN: Final = b"hexiao-entry-v1"
 _ENROL_DOMAIN: Final = b"hexiao-enrol-v1"
 _HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_CLOCKS: Final = ("ok", "suspect")
-_AUTHS: Final = ("none", "pin", "os")
+CLOCKS: Final = ("ok", "suspect")
+AUTHS: Final = ("none", "pin", "os")
+CREDENTIALS: Final = ("code", "qr", "id_card", "third_party")
+EVIDENCES: Final = ("row", "qr", "central")
+MODES: Final = ("online", "hub", "lone")
 
 
 class Kind(StrEnum):
@@ -69,14 +72,7 @@ class Totals:
     def after(self, kind: Kind, data: Mapping[str, object]) -> "Totals":
         """The totals after an entry of that kind with that data."""
         if kind is Kind.REDEEMED:
-            return Totals(
-                self.redemptions + 1,
-                self.shares + whole(data, "shares"),
-                self.amount_fen + whole(data, "amount_fen"),
-                self.reversals,
-                self.reversed_shares,
-                self.reversed_fen,
-            )
+            return self.redeemed(whole(data, "shares"), whole(data, "amount_fen"))
         if kind is Kind.REVERSED:
             return Totals(
                 self.redemptions,
@@ -87,6 +83,17 @@ class Totals:
                 self.reversed_fen + whole(data, "amount_fen"),
             )
         return self
+
+    def redeemed(self, shares: int, amount_fen: int) -> "Totals":
+        """The totals after a redemption."""
+        return Totals(
+            self.redemptions + 1,
+            self.shares + shares,
+            self.amount_fen + amount_fen,
+            self.reversals,
+            self.reversed_shares,
+            self.reversed_fen,
+        )
 
 
 class Entry(Struct, frozen=True):
@@ -207,7 +214,12 @@ def compose(entry: Entry) -> str:
 
 def entry_hash(body: str) -> str:
     """The hash of a body, lower-case hex: the `prev` of the next entry and the journal's head."""
-    return hashlib.sha256(_ENTRY_DOMAIN + body.encode()).hexdigest()
+    return raw_hash(body.encode())
+
+
+def raw_hash(raw: bytes) -> str:
+    """`entry_hash` of a body in UTF-8."""
+    return hashlib.sha256(_ENTRY_DOMAIN + raw).hexdigest()
 
 
 def sign_entry(body: str, key: Ed25519PrivateKey) -> bytes:
@@ -251,9 +263,9 @@ def read_entry(body: str) -> Entry:
         at=_moment(raw),
         boot=word(raw, "boot"),
         mono_ms=whole(raw, "mono_ms"),
-        clock=one_of(raw, "clock", _CLOCKS),
+        clock=one_of(raw, "clock", CLOCKS),
         clerk=word(raw, "clerk"),
-        auth=one_of(raw, "auth", _AUTHS),
+        auth=one_of(raw, "auth", AUTHS),
         shift=None if shift is None else word(raw, "shift"),
         kind=_kind(raw),
         data=data,
@@ -293,9 +305,9 @@ def read_redemption(entry: Entry) -> Redemption:
         shares=positive(data, "shares"),
         left=whole(data, "left"),
         successor=yes_no(data, "successor"),
-        credential=one_of(data, "credential", ("code", "qr", "id_card", "third_party")),
-        evidence=one_of(data, "evidence", ("row", "qr", "central")),
-        mode=one_of(data, "mode", ("online", "hub", "lone")),
+        credential=one_of(data, "credential", CREDENTIALS),
+        evidence=one_of(data, "evidence", EVIDENCES),
+        mode=one_of(data, "mode", MODES),
         product=whole(data, "product"),
         amount_fen=whole(data, "amount_fen"),
         replica_version=maybe_word(data, "replica_version"),

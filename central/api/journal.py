@@ -95,8 +95,11 @@ def _acknowledge(desk: wire.Desk, terminal: Terminal, held: Held, sent: Upload) 
     signed = acks.sign(acks.ACK_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
     last = sent.first + len(sent.bodies) - 1
     with desk.central.read() as work:
-        found = verdicts.of_batch(work, terminal.posid, epoch, sent.first, last)
         moved = feed.heads(work, held.buckets)
+        if held.added == len(sent.bodies):
+            found = verdicts.of_booked(held.booked)
+        else:
+            found = verdicts.of_batch(work, terminal.posid, epoch, sent.first, last)
     return BatchAnswer(
         ack=signed.text,
         kid=signed.kid,

@@ -105,7 +105,8 @@ def test_a_deadlock_is_tried_again(central: Central, engine: str) -> None:
             lock(work, second)
 
     together(lambda: cross(*pair), lambda: cross(*reversed(pair)))
-    assert len(tries) == 3
+    # Three, unless the one that was ended is back before the other has gone on.
+    assert len(tries) >= 3
 
 
 @pytest.mark.parametrize("kind", [Collision, KeyTaken])

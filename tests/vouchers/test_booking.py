@@ -17,6 +17,7 @@ from vouchers.booking import (
     Verdict,
     VoucherFacts,
     book,
+    is_plain,
     rank,
 )
 from vouchers.entries import Kind
@@ -299,3 +300,26 @@ def test_judgements_come_in_the_order_of_arrival() -> None:
     whole = book(FACTS, uses)
     assert [one.serial for one in whole.judgements] == ["a1", "a2", "h1", "b1"]
     assert all(book(FACTS, shuffled) == whole for shuffled in permutations(uses))
+
+
+def test_plain_uses_are_those_that_change_nothing_but_the_count() -> None:
+    """`is_plain` says beforehand what `book` will say, as long as no reversal is about."""
+    before = [a_use("a1", 0), a_use("a2", 1, at=UNTIL + DAY)]
+    facts = VoucherFacts(5, 1, FROM, UNTIL, frozenset({HOME, OTHER}), None)
+    news = {
+        "fits": [a_use("b1", 2), a_use("b2", 3)],
+        "one too many": [a_use("b1", 2, 3)],
+        "together too many": [a_use("b1", 2), a_use("b2", 3), a_use("b3", 4)],
+        "late": [a_use("b1", 2, at=UNTIL + DAY)],
+        "early": [a_use("b1", 2), a_use("b2", 3, at=FROM - DAY)],
+        "elsewhere": [a_use("b1", 2, outlet=STRANGE)],
+        "undoes": [undo("a3", 2, "a1")],
+        "barred": [a_use("b1", 2, barred=Verdict.BAD_SIGNATURE)],
+    }
+    assert [name for name, new in news.items() if is_plain(facts, 2, new)] == ["fits"]
+    for name, new in news.items():
+        booked = book(facts, [*before, *new])
+        new_ones = [of(booked, use.serial).verdict for use in new]
+        same = booked.judgements[:2] == book(facts, before).judgements
+        plain = same and set(new_ones) == {Verdict.ACCEPTED} and booked.used == 2 + len(new)
+        assert plain == (name == "fits"), name
