@@ -55,6 +55,8 @@ class FaultyLine:
     port: int
     up: Change = passed
     down: Change = passed
+    drawn: Callable[[], tuple[Change, Change]] | None = None
+    """What is done to each new connection, there and back; instead of `up` and `down`."""
     carried: list[int] = field(default_factory=lambda: [0, 0])
     """Bytes of the last connection, there and back, as they came."""
     asked: bytearray = field(default_factory=bytearray)
@@ -88,28 +90,33 @@ class FaultyLine:
         while True:
             try:
                 near, _ = self._listening.accept()
-                far = socket.create_connection(("127.0.0.1", self.port))
             except OSError:
                 return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.port))
+            except OSError:  # central is down
+                near.close()
+                continue
             for end in (near, far):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._ends.append(end)
             self.carried[:] = [0, 0]
             self.asked.clear()
-            for args in ((near, far, 0), (far, near, 1)):
+            up, down = (self.up, self.down) if self.drawn is None else self.drawn()
+            for args in ((near, far, 0, up), (far, near, 1, down)):
                 threading.Thread(target=self._pipe, args=args, daemon=True).start()
 
-    def _pipe(self, source: socket.socket, sink: socket.socket, way: int) -> None:
-        change = (self.up, self.down)[way]
+    def _pipe(self, source: socket.socket, sink: socket.socket, way: int, change: Change) -> None:
+        before = 0
         with contextlib.suppress(OSError):
             while piece := source.recv(65_536):
                 if way == 0:
                     self.asked.extend(piece)
                 else:
                     self.held.wait(30)
-                before = self.carried[way]
-                self.carried[way] += len(piece)
                 instead, more = change(piece, before)
+                before += len(piece)
+                self.carried[way] += len(piece)
                 sink.sendall(instead)
                 if not more:
                     break
