@@ -9,16 +9,17 @@ cursors gives the present state.
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from central import catalogue, feed, policies, schema, sealing
 from central.errors import OutOfService
@@ -38,8 +39,12 @@ AGE_MS_MAX: Final = 6 * times.HOUR_MS
 _SHARE_STALE: Final = 10
 """Rebuilt once the feed has moved by more than a tenth of the file's rows."""
 
+PATIENCE_S: Final = 10.0
+"""For the first snapshot a caller waits this long, below what its own patience is."""
+
 _PORTION: Final = 5_000
 _READ_BYTES: Final = 1 << 20
+_LOG: Final = logging.getLogger(__name__)
 _building = threading.Lock()
 
 
@@ -60,11 +65,60 @@ def current(central: Central) -> Built:
     try:
         with _building:
             found = _newest(central.spool)
-            if found is not None and _fresh(central, found):
+            distance = None if found is None else _distance(central, found)
+            if found is not None and distance is not None and _fresh(central, found, distance):
                 return found
             return _build(central)
     except (OSError, sqlite3.Error) as error:
         raise OutOfService(f"the snapshot cannot be written: {error}") from error
+
+
+class Offers:
+    """Snapshots for terminals that ask, one of which takes minutes to build where there are
+    millions of vouchers: an older one that the feed still reaches from is offered meanwhile.
+    """
+
+    def __init__(self, central: Central) -> None:
+        """Nothing is being built."""
+        self._central = central
+        self._lock = threading.Lock()
+        self._builder: threading.Thread | None = None
+        self._error: OutOfService | None = None
+
+    def offer(self, wait_s: float = PATIENCE_S) -> Built | None:
+        """A snapshot that serves; None where the first one is still being built after `wait_s`.
+
+        Raises OutOfService when it cannot be built.
+        """
+        found = _newest(self._central.spool)
+        distance = None if found is None else _distance(self._central, found)
+        if found is not None and distance is not None and _fresh(self._central, found, distance):
+            return found
+        builder = self._build_beside()
+        if found is not None and distance is not None:
+            return found
+        builder.join(wait_s)
+        if builder.is_alive():
+            return None
+        if self._error is not None:
+            raise self._error
+        return _newest(self._central.spool)
+
+    def _build_beside(self) -> threading.Thread:
+        """The thread that builds one now; there is at most one."""
+        with self._lock:
+            if self._builder is None or not self._builder.is_alive():
+                self._builder = threading.Thread(target=self._build, name="snapshot", daemon=True)
+                self._builder.start()
+            return self._builder
+
+    def _build(self) -> None:
+        self._error = None
+        try:
+            current(self._central)
+        except OutOfService as error:
+            self._error = error
+            _LOG.warning("%s", error)
 
 
 def manifest(built: Built, ring: Keyring) -> Manifest:
@@ -104,21 +158,25 @@ def _newest(spool: Path) -> Built | None:
     return max(found, key=lambda built: built.built_at, default=None)
 
 
-def _fresh(central: Central, built: Built) -> bool:
-    with central.read() as work:
-        if work.now - built.built_at > AGE_MS_MAX:
-            return False
-        now = {str(bucket): cursor for bucket, cursor in feed.heads(work).items()}
-    if set(now) != set(built.cursor):
-        return False
+def _distance(central: Central, built: Built) -> int | None:
+    """How many changes the feed has made since; None where it does not lead on from there."""
+    table = schema.feed_heads
     moved = 0
-    for bucket, cursor in now.items():
-        epoch, seq = cursor.rsplit(".", 1)
-        old_epoch, old_seq = built.cursor[bucket].rsplit(".", 1)
-        if epoch != old_epoch or int(seq) < int(old_seq):
-            return False
-        moved += int(seq) - int(old_seq)
-    return moved * _SHARE_STALE <= built.rows
+    with central.read() as work:
+        heads = work.connection.execute(
+            select(table).where(table.c.merchant == work.merchant)
+        ).all()
+    for head in heads:
+        epoch, seq = built.cursor.get(str(head.bucket), f"1.{head.epoch}.0").rsplit(".", 1)
+        if epoch != f"1.{head.epoch}" or not head.floor <= int(seq) <= head.seq:
+            return None
+        moved += head.seq - int(seq)
+    return moved
+
+
+def _fresh(central: Central, built: Built, distance: int) -> bool:
+    young = central.clock() - built.built_at <= AGE_MS_MAX
+    return young and distance * _SHARE_STALE <= built.rows
 
 
 def _build(central: Central) -> Built:
@@ -176,13 +234,16 @@ def _copy_sealed(work: Work, file: sqlite3.Connection) -> int:
         select(table.c.k, table.c.record, table.c.voucher)
         .where(table.c.merchant == work.merchant)
         .order_by(table.c.k)
-        .execution_options(yield_per=_PORTION)
     )
-    file.executemany(
-        "INSERT INTO sealed VALUES (?, ?, ?)",
-        ((row.k, row.record, row.voucher) for row in work.connection.execute(query)),
-    )
+    file.executemany("INSERT INTO sealed VALUES (?, ?, ?)", _streamed(work, query))
     return _count(work)
+
+
+def _streamed(work: Work, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query, a portion in memory at a time."""
+    found = work.connection.execute(query.execution_options(yield_per=_PORTION))
+    for portion in found.partitions():
+        yield from map(tuple, portion)
 
 
 def _count(work: Work) -> int:
@@ -196,29 +257,14 @@ def _count(work: Work) -> int:
 
 def _copy_states(work: Work, file: sqlite3.Connection) -> int:
     table = schema.vouchers
+    names = ("voucher", "version", "state", "generation", "used", "valid_from", "valid_until")
     query = (
-        select(table)
+        select(*(table.c[name] for name in names), table.c.home)
         .where(table.c.merchant == work.merchant, table.c.bucket >= 0)
         .order_by(table.c.voucher)
-        .execution_options(yield_per=_PORTION)
     )
-    cursor = file.executemany(
-        "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-        (
-            (
-                row.voucher,
-                row.version,
-                row.state,
-                row.generation,
-                row.used,
-                row.valid_from,
-                row.valid_until,
-                row.home,
-            )
-            for row in work.connection.execute(query)
-        ),
-    )
-    return max(0, cursor.rowcount)
+    statement = "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
+    return max(0, file.executemany(statement, _streamed(work, query)).rowcount)
 
 
 def _copy_catalogue(work: Work, file: sqlite3.Connection) -> None:

@@ -98,7 +98,7 @@ class Downlink:
         with ports.snapshot_turn:
             manifest = ports.central.manifest()
             receiver.check_manifest(manifest, ports.holder.server_keys())
-            path = ports.replica.download_path(manifest.sha256)
+            path = ports.replica.download_path(manifest)
             ports.central.download(manifest, path)
             ports.replica.install_snapshot(path, manifest)
         self._receiving = receiver.installed(self._receiving)

@@ -106,8 +106,11 @@ class ReplicaPort(Protocol):
         """
         ...
 
-    def download_path(self, sha256: str) -> Path:
-        """Where a snapshot with this hash is to be written; the directory exists."""
+    def download_path(self, manifest: Manifest) -> Path:
+        """Where this snapshot is to be written; the directory exists, other downloads are gone.
+
+        Raises OSError when the disk has no room for it beside what the journal needs.
+        """
         ...
 
     def install_snapshot(self, path: Path, manifest: Manifest) -> None:

@@ -3,7 +3,8 @@
 Responsible for: writing what arrives beside its final name, continuing an earlier part, checking
 size and SHA-256, and making the whole file durable before it gets its name. Not responsible for:
 the network, or for opening the file.
-Invariant: a file under the final name is whole, verified and synced; what did not verify is gone.
+Invariant: a file under the final name is whole, verified and synced; what did not verify is gone,
+and so is what the disk would not take.
 """
 
 import hashlib
@@ -21,12 +22,17 @@ _RANGE: Final = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCI
 _READ_BYTES: Final = 1 << 20
 
 
+def part_of(path: Path) -> Path:
+    """Where a file is written before it has its name."""
+    return path.with_name(path.name + ".part")
+
+
 class Download:
     """One try. `have` is what an earlier one left: ask for the rest with a Range."""
 
     def __init__(self, path: Path, *, sha256: str, size: int) -> None:
         self._path = path
-        self._part = path.with_name(path.name + ".part")
+        self._part = part_of(path)
         self._sha256 = sha256
         self._size = size
         self._hash = hashlib.sha256()
@@ -51,6 +57,9 @@ class Download:
         trace: TracebackType | None,
     ) -> None:
         self._open().close()
+        if isinstance(error, OSError):
+            # The disk is full or failing: what is here must not take the room of the journal.
+            self._part.unlink(missing_ok=True)
 
     def begin(self, status: int, content_range: str) -> None:
         """Central answered. Raises `Garbled` where the answer is no part of this file."""

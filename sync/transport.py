@@ -178,6 +178,7 @@ class HttpCentral:
             extra = {"Accept-Encoding": "identity"}
             if download.have:
                 extra["Range"] = f"bytes={download.have}-"
+                extra["If-Range"] = f'"{manifest.sha256}"'
             with self._errors(), self._opened(ask, self._terms.nonce(), extra) as response:
                 if response.status_code >= httpx.codes.BAD_REQUEST:
                     raise _refusal(response, self._whole(response, self._deadline(ask)))

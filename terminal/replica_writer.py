@@ -140,11 +140,11 @@ class ReplicaWriter:
 
 
 def _prepare(snapshot: Path, manifest: Manifest, database_key: bytes) -> None:
+    """Encrypt in place, then check what a reader will see, and make it durable."""
     connection = apsw.Connection(str(snapshot))
     try:
-        connection.pragma("journal_mode", "DELETE")
-        if connection.pragma("quick_check") != "ok":
-            raise ValueError("the snapshot is damaged")
+        # No journal: a file that a crash leaves half encrypted is downloaded again.
+        connection.pragma("journal_mode", "OFF")
         row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
         if row is None or row[0] != str(REPLICA_SCHEMA):
             raise ValueError("the snapshot is of a version this terminal does not read")
@@ -160,12 +160,24 @@ def _prepare(snapshot: Path, manifest: Manifest, database_key: bytes) -> None:
         connection.pragma("rekey", f"raw:{database_key.hex()}")
     finally:
         connection.close()
+    _check(snapshot, database_key)
     snapshot.chmod(0o600)
     descriptor = os.open(snapshot, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _check(snapshot: Path, database_key: bytes) -> None:
+    connection = apsw.Connection(str(snapshot), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection.pragma("cipher", "chacha20")
+        connection.pragma("key", f"raw:{database_key.hex()}")
+        if connection.pragma("quick_check") != "ok":
+            raise ValueError("the snapshot is damaged")
+    finally:
+        connection.close()
 
 
 def _cursor(connection: apsw.Connection, bucket: int) -> str:

@@ -6,6 +6,7 @@ threads (`sync_worker`), or what an answer means for a voucher (`vouchers.rules`
 lock is never held while the network is waited for; nothing acknowledged is deleted.
 """
 
+import errno
 import json
 import random
 import secrets
@@ -21,6 +22,7 @@ from sync.errors import NoContact, SyncError
 from sync.feed import Checkpoint, FeedPage, StatePut
 from sync.ports import StreamHead
 from sync.sender import Fence, JournalLine, told_to_stop
+from sync.snapshot_file import part_of
 from sync.transport import HttpCentral, Terms
 from terminal import acknowledged
 from terminal import identity as identities
@@ -34,6 +36,9 @@ from vouchers.sealed import Record
 from vouchers.standing import Standing, VoucherState
 
 _FLOOR: Final = "floor"
+_MB: Final = 1024 * 1024
+_ROOM_PERCENT: Final = 2
+"""Encrypting adds little to a snapshot's size; the old list goes only when the new one is there."""
 
 UNANSWERED_MS: Final = 10_000
 """After a question without an answer no clerk waits for another one for this long."""
@@ -162,11 +167,24 @@ class ReplicaOfTerminal:
             self._counter.exclusive(_take_policy)
         return None
 
-    def download_path(self, sha256: str) -> Path:
-        """Where a snapshot is written on its way."""
-        directory = self._counter.parts.data.root / "incoming"
+    def download_path(self, manifest: messages.Manifest) -> Path:
+        """Where a snapshot is written on its way. Raises OSError where there is no room for it."""
+        parts = self._counter.parts
+        directory = parts.data.root / "incoming"
         directory.mkdir(mode=0o700, exist_ok=True)
-        return directory / f"{sha256}.db"
+        path = directory / f"{manifest.sha256}.db"
+        part = part_of(path)
+        for other in directory.iterdir():
+            if other != part:  # of a snapshot that is no longer wanted, or that did not serve
+                other.unlink()
+        have = part.stat().st_size if part.exists() else 0
+        room = parts.data.free_bytes() - parts.min_free_mb * _MB
+        missing = manifest.size * (100 + _ROOM_PERCENT) // 100 - have - room
+        if missing > 0:
+            part.unlink(missing_ok=True)
+            words = f"a new voucher list needs {missing // _MB + 1} MB more on this disk"
+            raise OSError(errno.ENOSPC, words)
+        return path
 
     def install_snapshot(self, path: Path, manifest: messages.Manifest) -> None:
         """Put a verified snapshot in place; readers are closed only for the rename."""

@@ -13,6 +13,7 @@ from central.auth import Gate
 from central.errors import OutOfService
 from central.metrics import Metrics
 from central.service import Central
+from central.snapshot import Offers
 from sync.limits import BATCH_BYTES_MAX
 
 
@@ -58,6 +59,7 @@ def build(central: Central, waiters: Waiters, metrics: Metrics) -> Litestar:
                 "desk": wire.Desk(central, Gate(central)),
                 "waiters": waiters,
                 "reads": SharedReads(central),
+                "offers": Offers(central),
                 "metrics": metrics,
             }
         ),

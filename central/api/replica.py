@@ -26,10 +26,15 @@ _CURSOR: Final = re.compile(r"0|1\.[0-9a-f]{1,16}\.\d{1,16}", re.ASCII)
 
 @get("/snapshot", sync_to_thread=True)
 def manifest(request: AnyRequest) -> Response[bytes]:
-    """The signed manifest of a snapshot; it is built if there is none fresh enough."""
+    """The signed manifest of a snapshot; one is built if there is none fresh enough."""
     wire.called(request, b"")
-    desk = wire.desk(request)
-    return wire.answer(request, snapshot.manifest(snapshot.current(desk.central), desk.gate.ring))
+    offers = request.app.state["offers"]
+    assert isinstance(offers, snapshot.Offers)
+    built = offers.offer()
+    if built is None:
+        words = "the first snapshot is being built"
+        raise ProblemError(503, "out_of_service", words, retry_after_s=15)
+    return wire.answer(request, snapshot.manifest(built, wire.desk(request).gate.ring))
 
 
 @get("/snapshots/{sha256:str}", sync_to_thread=True)
@@ -42,11 +47,14 @@ def snapshot_file(request: AnyRequest, sha256: FromPath[str]) -> Stream:
     if path is None:
         raise ProblemError(404, "not_found", "no such snapshot; ask for the manifest again")
     size = path.stat().st_size
-    start, end = _wanted(request.headers.get("range"), size)
+    tag = f'"{sha256}"'
+    # A range of another file than the one there is means nothing: the whole is sent.
+    ranged = request.headers.get("if-range", tag) == tag
+    start, end = _wanted(request.headers.get("range") if ranged else None, size)
     headers = {
         "accept-ranges": "bytes",
         "cache-control": "private, immutable, max-age=86400",
-        "etag": f'"{sha256}"',
+        "etag": tag,
         "content-length": str(end - start),
     }
     partial = (start, end) != (0, size)

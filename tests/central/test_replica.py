@@ -144,6 +144,7 @@ def test_a_snapshot_is_shared_until_it_is_far_behind(
     for _ in range(4):
         for _ in range(8):
             issue(central)
+        snapshot.current(central)
         made.add(till.http.manifest().sha256)
     assert len(made) == 5
     assert len(list(central.spool.glob("*.db"))) == snapshot.KEPT

@@ -99,8 +99,8 @@ class Till:
         own = self.copies.setdefault(bucket, Copy()).apply(page, rows)
         return own if self.counts_rows else None
 
-    def download_path(self, sha256):
-        return self.directory / sha256
+    def download_path(self, manifest):
+        return self.directory / manifest.sha256
 
     def install_snapshot(self, path, manifest):
         content = json.loads(path.read_bytes())

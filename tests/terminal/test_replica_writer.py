@@ -10,6 +10,7 @@ import pytest
 from sync.feed import FeedPage, decode_page
 from sync.messages import Manifest
 from sync.replica_schema import REPLICA_SCHEMA, TABLES
+from sync.snapshot_file import part_of
 from terminal.counter import ShopCounter
 from terminal.replica_writer import ReplicaWriter
 from terminal.syncing import ReplicaOfTerminal
@@ -320,3 +321,44 @@ def test_confirming_makes_it_young(shop: Shop, port: ReplicaOfTerminal) -> None:
     assert port.age_s(NOW + 90_000) == 30
     shop.database.execute("DELETE FROM meta")
     assert port.age_s(NOW) is None
+
+
+# Room on the disk
+
+
+def test_other_downloads_make_room(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """A part of the same snapshot is continued; what was left of another one is deleted."""
+    mine = port.download_path(manifest())
+    part = part_of(mine)
+    part.write_bytes(b"half")
+    other = mine.with_name("f" * 64 + ".db")
+    other.write_bytes(b"whole, and never installed")
+    part_of(other).write_bytes(b"half of another")
+    assert port.download_path(manifest()) == mine
+    assert list(mine.parent.iterdir()) == [part]
+
+
+def test_a_snapshot_without_room_is_not_begun(
+    shop: Shop, counter: ShopCounter, port: ReplicaOfTerminal
+) -> None:
+    """What the journal needs stays free; the old list serves, and the words say what is missing."""
+    old = shop.issue()
+    free = shop.data.free_bytes()
+    fits = port.download_path(manifest(size=free // 2))
+    part_of(fits).write_bytes(b"half")
+    counter.parts.min_free_mb = free // 2**20 - 10
+    with pytest.raises(OSError, match="MB more on this disk"):
+        port.download_path(manifest(size=free // 2))
+    assert not part_of(fits).exists()
+    assert view(counter, old.code(), old.last4).left == 1
+
+
+def test_what_is_installed_opens_with_this_key_only(
+    tmp_path: Path, shop: Shop, port: ReplicaOfTerminal
+) -> None:
+    path = snapshot(tmp_path, CODE, "1234", shop)
+    port.install_snapshot(path, manifest())
+    port._writer.close()
+    stranger = ReplicaWriter(shop.data.replica, bytes(32))
+    assert not stranger.readable()
+    stranger.close()

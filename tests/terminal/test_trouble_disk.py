@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sync.snapshot_file import Download
 from terminal.errors import TerminalError
 from terminal.outcomes import Redeemed
 from tests.journeys.world import Done
@@ -117,3 +118,17 @@ def test_disk_fills_up_under_a_running_terminal(small: Path) -> None:
     assert [str(row[0]) for row in rows] == said
     close(again)
     assert said and refused
+
+
+def test_a_snapshot_that_fills_the_disk_gives_the_room_back(small: Path) -> None:
+    """The journal needs that room; the next try begins anew when there is some."""
+    fill(small, leave=1 << 20)
+    path = small / "snapshot.db"
+    with (
+        pytest.raises(OSError, match="No space"),
+        Download(path, sha256="0" * 64, size=8 << 20) as it,
+    ):
+        it.begin(200, "")
+        for _ in range(128):
+            it.write(bytes(1 << 16))
+    assert [file.name for file in small.iterdir()] == ["ballast"]
