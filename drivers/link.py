@@ -114,6 +114,17 @@ class Link:
         except _FAULTS as fault:
             raise Unplugged(f"{self.port} went away while writing: {fault}") from None
 
+    def held(self) -> bool:
+        """Whether the device's wire holds the host back now; False where that cannot be seen."""
+        if self._settings.flow != "rtscts" or self._serial is None:
+            return False
+        try:
+            return not self._serial.cts
+        except AttributeError:
+            return False
+        except _FAULTS:  # a pty has no such wire
+            return False
+
     def discard_output(self) -> None:
         """Throw away what the system took but the device has not: it must not come out later."""
         if self._serial is not None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
-from drivers.escpos.engine import JobState
+from drivers.escpos.job import JobState
 from drivers.escpos.printer import Outlook
 from drivers.events import DeviceEvent, Presence
 from drivers.scanner.scan import Scan

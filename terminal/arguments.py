@@ -170,7 +170,10 @@ def _installer(commands: Any) -> None:
     printer.add_argument("--buffer", type=_count, default=4096, metavar="BYTES")
     printer.add_argument("--charset", choices=PRINTER_CHARSETS, default="gb18030-2byte")
     printer.add_argument("--replies", type=_replies, metavar="LIST", help="what it answers")
-    printer.add_argument("--flow", choices=("none", "xonxoff"), default="none")
+    printer.add_argument("--flow", choices=("none", "xonxoff", "rtscts"), default="none")
+    printer.add_argument(
+        "--busy-offline", action="store_true", help="no byte in while it is stopped"
+    )
     bench = _add(commands, "bench", "speed, as ratios to a bare limit of the same run")
     bench.add_argument("side", nargs="?", choices=("terminal", "central"), default="terminal")
     bench.add_argument("--rows", type=_count, default=100_000, metavar="N", help="vouchers held")

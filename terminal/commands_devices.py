@@ -24,7 +24,7 @@ from drivers.emulated.printer import build_from
 from drivers.emulated.run_printer import Person, Where, emulate_printer
 from drivers.errors import DriverError
 from drivers.escpos import preview
-from drivers.escpos.engine import JobState
+from drivers.escpos.job import JobState
 from drivers.escpos.printer import NoJournal, Outlook, Printer
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Slip
@@ -294,6 +294,7 @@ def emulate(
     """
     names = ("columns", "baud", "line_ms", "buffer", "charset", "replies", "flow")
     given = {name: str(value) for name in names if (value := getattr(args, name)) is not None}
+    given |= {"busy_offline": "1"} if args.busy_offline else {}
     png = None if args.png is None else Path(args.png)
     person = Person(
         show=_json_lines(io) if args.json else io.out,

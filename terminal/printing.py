@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from drivers.escpos.engine import JobState
+from drivers.escpos.job import JobState
 from drivers.escpos.printer import Outlook, Printer, Withdrawn
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.status import PrinterStatus

@@ -48,6 +48,14 @@ class Bench:
         device.attach_socket(end)
         return host
 
+    def clear_to_send(self, url: str) -> bool:
+        """Whether the device that a URL names lets the host send; only printers hold it."""
+        parts = urlsplit(url)
+        name = dict(parse_qsl(parts.query)).get("name", parts.netloc.lower())
+        with self._lock:
+            device = self._devices.get((parts.netloc.lower(), name))
+        return not isinstance(device, EmulatedPrinter) or device.clear_to_send()
+
     def printer(self, name: str = "printer", **options: str) -> EmulatedPrinter:
         """The printer of that name, made with these options if it is not there yet."""
         device = self._device("printer", name, options)

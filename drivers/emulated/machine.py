@@ -24,7 +24,12 @@ _REAL_TIME = tuple(bytes((0x10, name, value)) for name in (4, 5) for value in (1
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What kind of printer it is. `baud` 0: bytes arrive at once; `line_ms` 0: prints at once."""
+    """What kind of printer it is. `baud` 0: bytes arrive at once; `line_ms` 0: prints at once.
+
+    `rtscts`: the host is held by a wire, so what the printer cannot take waits in the host, also
+    while it has no power. `busy_offline`: it holds the host whenever it is stopped, as many do by
+    default, so that no question reaches it.
+    """
 
     columns: int = 32
     dots: int = 384
@@ -34,6 +39,8 @@ class Build:
     line_ms: int = 0
     answers: frozenset[str] = ALL_ANSWERS
     xonxoff: bool = False
+    rtscts: bool = False
+    busy_offline: bool = False
 
 
 @dataclass(slots=True)
@@ -97,10 +104,22 @@ class Machine:
     def room(self) -> int:
         """How many bytes the wire takes now; the rest waits in the host's system."""
         if not self.powered:
-            return WIRE_BYTES_MAX  # bytes to a printer without power are gone, not waiting
-        if self.levers.xoff or self._xoffed:
+            # Without a wire that holds them, bytes to a printer without power are gone.
+            return 0 if self.build.rtscts else WIRE_BYTES_MAX
+        if self.levers.xoff or self._xoffed or (self.build.busy_offline and self._stopped()):
             return 0
-        return max(0, WIRE_BYTES_MAX - len(self._wire))
+        room = WIRE_BYTES_MAX - len(self._wire)
+        if self.build.rtscts:
+            room = min(room, self._size() - len(self._buffer) - len(self._wire))
+        return max(0, room)
+
+    @property
+    def clear_to_send(self) -> bool:
+        """The wire that lets the host send; down without power."""
+        if not self.build.rtscts:
+            return True
+        stopped = self.build.busy_offline and self._stopped()
+        return self.powered and not stopped and len(self._buffer) < self._size()
 
     def receive(self, data: bytes, now_ms: float) -> None:
         """The host sent bytes."""

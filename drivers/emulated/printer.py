@@ -116,6 +116,11 @@ class EmulatedPrinter(Station):
             self.machine.power_on(now_ms())
         self.wake()
 
+    def clear_to_send(self) -> bool:
+        """The wire that lets the host send."""
+        with self.lock:
+            return self.machine.clear_to_send
+
     def paper_text(self) -> str:
         """What is on the paper."""
         with self.lock:
@@ -142,6 +147,8 @@ def build_from(options: Mapping[str, str]) -> Build:
         line_ms=int(options.get("line_ms", "0")),
         answers=ALL_ANSWERS if replies is None else frozenset(filter(None, replies.split(","))),
         xonxoff=options.get("flow", "") == "xonxoff",
+        rtscts=options.get("flow", "") == "rtscts",
+        busy_offline=bool(options.get("busy_offline")),
     )
 
 

@@ -48,6 +48,11 @@ class Serial(SerialBase):  # type: ignore[misc]
         """At least how many bytes can be read at once."""
         return len(select.select([self._connected()], [], [], 0)[0])
 
+    @property
+    def cts(self) -> bool:
+        """The device lets this side send."""
+        return BENCH.clear_to_send(str(self._port))
+
     def read(self, size: int = 1) -> bytes:
         """Bytes until `size` or the timeout."""
         wire, data, timeout = self._connected(), bytearray(), Timeout(self._timeout)

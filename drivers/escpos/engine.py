@@ -9,20 +9,21 @@ Promises (hardware notes, section 10):
 - No byte of a job is offered twice, and nothing of a job that ended leaves afterwards.
 - A stopped printer (paper, cover) keeps what it has and goes on by itself: the engine waits.
 - A job whose first byte has not left when the link is lost is queued again; any other is `unknown`.
-- Limit: if the power fails and is back within the time of one block, and the rest of that block was
-  held back meanwhile, its end is confirmed though its beginning is lost. A model that can send a
-  power-on notice should have it switched on: then such a job is `unknown` too.
+- A job in which the host was held back without a word of the printer's, or which is confirmed by a
+  printer that never said that it goes on after a stop, is `unknown`: it may have lost its power.
+- Limit: power that fails and is back within the time of one block (a quarter of a second at most,
+  without flow control) loses that block's beginning, and its end is confirmed. A model that can
+  send a power-on notice should have it switched on: then such a job is `unknown` too.
 - After a job that ended badly the printer may hold half a command: it is fed as many NULs as that
   command can lack, then initialised, before anything else is printed.
 """
 
 from collections import deque
-from dataclasses import dataclass
-from enum import StrEnum
 
 from drivers.escpos import encode
 from drivers.escpos.handshake import Handshake
-from drivers.escpos.layout import Block
+from drivers.escpos.hold import LOOK_MS, Hold
+from drivers.escpos.job import Discard, Event, Job, JobReport, JobState, StatusReport
 from drivers.escpos.outbox import Kind, Outbox
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.reply import Answer, Barrier, Printed, ReplyParser, Text
@@ -36,51 +37,6 @@ HOT_ALARM_MS = 30_000
 SETTLE_MS = 3_000  # barriers carry no name: after a lost one, late ones must not be counted
 
 
-class JobState(StrEnum):
-    """Where a slip stands."""
-
-    QUEUED = "queued"
-    PRINTING = "printing"
-    PRINTED = "printed"
-    UNCONFIRMED = "unconfirmed"
-    UNKNOWN = "unknown"
-    FAILED = "failed"
-    ABANDONED = "abandoned"
-
-
-@dataclass(frozen=True, slots=True)
-class JobReport:
-    """A job changed state. `detail` is a machine word such as `link_lost`, or empty."""
-
-    job_id: str
-    state: JobState
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StatusReport:
-    """The printer's one word changed."""
-
-    status: PrinterStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Discard:
-    """What the system holds for the printer must not come out later."""
-
-
-Event = JobReport | StatusReport | Discard
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Blocks to print as one document. Not begun after `until_ms`, if that is given."""
-
-    job_id: str
-    blocks: tuple[Block, ...]
-    until_ms: int | None = None
-
-
 class Engine:
     """One printer. Every method is told the time; the order of events is the order of truth."""
 
@@ -91,6 +47,7 @@ class Engine:
         self._watch = Watch(profile)
         self._handshake = Handshake(profile, self._ids)
         self._out = Outbox()
+        self._hold = Hold(profile.flow)
         self._queue: deque[Job] = deque()
         self._job: Job | None = None
         self._window: Window | None = None
@@ -123,6 +80,11 @@ class Engine:
         """Bytes from the printer that fitted nowhere."""
         return self._parser.junk
 
+    @property
+    def looks_at_wire(self) -> bool:
+        """The worker should say again and again whether the wire holds the host (`wire`)."""
+        return self._hold.watched and self._job is not None
+
     def backlog(self) -> tuple[str, ...]:
         """The jobs that wait."""
         return tuple(job.job_id for job in self._queue)
@@ -143,6 +105,7 @@ class Engine:
         if self._up:
             times += [self._watch.due_ms(), self._handshake.due_ms, self._settled_ms]
             times += [self._window.due_ms] if self._window else []
+            times += [now_ms + LOOK_MS] if self.looks_at_wire else []
         if self._out.stalled_since is not None:
             times += [self._out.stalled_since + STALLED_MS]
             times += [self._out.stalled_since + STALLED_GIVE_UP_MS]
@@ -172,6 +135,7 @@ class Engine:
         assert self.startable(now_ms) == job_id
         self._job = self._queue.popleft()
         self._window = Window(self._job.blocks, self.profile, self.confirm, self._ids)
+        self._hold.begin()
         self._report(job_id, JobState.PRINTING)
         self._settle(now_ms)
 
@@ -227,6 +191,14 @@ class Engine:
                 self._handshake.asked(now_ms, self._wire_ms())
         self._settle(now_ms)
 
+    def wire(self, *, held: bool, now_ms: int) -> None:
+        """The printer's wire holds the host back now, or does not."""
+        since = self._out.stalled_since
+        stalled = since is not None and now_ms - since >= LOOK_MS
+        self._hold.look(
+            held=held or stalled, explained=self._watch.condition.blocked, now_ms=now_ms
+        )
+
     def received(self, data: bytes, now_ms: int) -> None:
         """The printer sent bytes."""
         for answer in self._parser.feed(data, now_ms):
@@ -263,10 +235,15 @@ class Engine:
         wanted = {"gs_h": Printed, "gs_r": Barrier}.get(self._window.confirm)
         if wanted is None or not isinstance(answer, wanted):
             return
+        if self._watch.unannounced(now_ms):
+            self._powered_on(now_ms)
+            return
         identifier = answer.identifier if isinstance(answer, Printed) else None
         match self._window.confirmed(identifier, now_ms):
             case Match.GAP:
                 self._end_badly(JobState.UNKNOWN, "block_lost", now_ms)
+            case Match.NEXT if self._window.done and self._hold.doubtful:
+                self._end_badly(JobState.UNKNOWN, "held", now_ms)
             case Match.NEXT if self._window.done:
                 self._end(JobState.PRINTED, "")
             case _:
@@ -293,7 +270,10 @@ class Engine:
 
     def _check_stall(self, now_ms: int) -> None:
         since = self._out.stalled_since
-        if since is None or self._watch.condition.blocked or self._job is None:
+        if since is None or self._job is None:
+            return
+        if self._watch.condition.blocked:
+            self._out.stalled_since = now_ms  # it said why; from its end on it must take bytes
             return
         if now_ms - since >= STALLED_GIVE_UP_MS:
             self._end_badly(JobState.UNKNOWN, "stalled", now_ms)

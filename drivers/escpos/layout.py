@@ -21,6 +21,7 @@ from drivers.escpos.slip import Code128, Columns, Cut, Feed, Image, Line, Qr, Ru
 
 CONFIRM_BYTES = 11  # what a confirmation request adds to a block
 BLOCK_BYTES = 480  # aim: two blocks of text under way in the smallest common window
+BLOCK_MS = 250  # and no block so long on a slow wire that the power can fail and be back meanwhile
 BARCODE_DOTS_HIGH = 72
 BAND_ROWS = 24
 _LINE_PITCH = 30  # dots from one text line to the next
@@ -56,7 +57,8 @@ def lay_out(slip: Slip, profile: PrinterProfile) -> tuple[Block, ...]:
     pieces = [piece for block in slip.blocks for piece in _pieces(block, profile)]
     blocks: list[Block] = []
     data, lines, style = bytearray(encode.job_start(profile) + encode.block_start()), 0, _Style()
-    room = min(BLOCK_BYTES, profile.window - CONFIRM_BYTES)
+    quick = profile.baud * BLOCK_MS // 10_000
+    room = min(BLOCK_BYTES, quick, profile.window - CONFIRM_BYTES)
     for piece in pieces:
         change = _change(style, piece.style, profile)
         if lines and len(data) + len(change) + len(piece.data) > room:

@@ -21,7 +21,8 @@ from drivers.backoff import Backoff
 from drivers.clock import Clock, SystemClock
 from drivers.errors import DriverError, Misconfigured
 from drivers.escpos import encode
-from drivers.escpos.engine import Discard, Engine, Job, JobReport, JobState, StatusReport
+from drivers.escpos.engine import Engine
+from drivers.escpos.job import Discard, Job, JobReport, JobState, StatusReport
 from drivers.escpos.layout import Block, lay_out
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Slip
@@ -172,6 +173,8 @@ class Printer:
             self._open_if_due()
             self._take(self._wait())
             self._engine.tick(self._now())
+            if self._link is not None and self._engine.looks_at_wire:
+                self._engine.wire(held=self._link.held(), now_ms=self._now())
             self._hand_on()
             self._begin_next()
             self._offer()

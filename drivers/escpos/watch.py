@@ -6,7 +6,10 @@ condition. Not responsible for: sending (the engine says when a question has lef
 Invariants: at most one question is open, because an answer does not say what it answers; after a
 missed answer nothing is asked for `QUIET_MS`, so that a late answer is never taken for the next
 one; silence is never read as good or bad, it is `silent`. Two misses make silence. A printer that
-answers late is given the time it takes, up to `ANSWER_MS_MAX`.
+answers late is given the time it takes, up to `ANSWER_MS_MAX`. A stop that was told by automatic
+status lasts until its end is told the same way: a printer that goes on without a word has lost its
+power meanwhile, and with it the order to tell. Where a wire holds the host, a stopped printer may
+hold it too (BUSY when offline): no question reaches it, so no answer is missed.
 """
 
 from enum import IntEnum
@@ -22,6 +25,7 @@ ANSWER_MS = 300
 ANSWER_MS_MAX = 5_000
 QUIET_MS = 2_000
 MISSES_MAX = 2
+STOP_SETTLE_MS = 2_000  # what was printed just before a stop may be confirmed just after it
 
 
 class Question(IntEnum):
@@ -47,6 +51,7 @@ class Watch:
 
     def __init__(self, profile: PrinterProfile) -> None:
         self._capable = profile.status
+        self._may_be_held = profile.flow != "none"
         self.restart(0)
 
     def restart(self, now_ms: int) -> None:
@@ -61,6 +66,7 @@ class Watch:
         self._next_ms = now_ms
         self._more: list[Question] = []
         self._auto_seen = False
+        self._stopped_ms: int | None = None
 
     def due_ms(self) -> int | None:
         """When `tick` or `question` has something to do, or None."""
@@ -97,8 +103,11 @@ class Watch:
         if self._open is None or due is None or now_ms < due:
             return
         self._open, self._more = None, []
-        self._misses += 1
         self._next_ms = now_ms + QUIET_MS
+        if self._may_be_held and self._stopped_ms is not None:
+            self._asked_ms = None  # nobody was asked, so a late answer teaches nothing
+            return
+        self._misses += 1
         self.silent = self.silent or self._misses >= MISSES_MAX
 
     def heard(self, answer: Answer, now_ms: int) -> None:
@@ -107,6 +116,8 @@ class Watch:
         match answer:
             case AutoStatus(value):
                 self.condition, self._auto_seen = from_auto(value), True
+                began = now_ms if self._stopped_ms is None else self._stopped_ms
+                self._stopped_ms = began if self.condition.blocked else None
                 self._close(Question.AUTO, now_ms)
             case RealTime(value):
                 self._real_time(value, now_ms)
@@ -116,6 +127,10 @@ class Watch:
                 pass
         if self._open is None:
             self._next_ms = max(self._next_ms, now_ms) if self._more else now_ms + self._pause_ms()
+
+    def unannounced(self, now_ms: int) -> bool:
+        """It said that it is stopped, a while ago, and never that it goes on."""
+        return self._stopped_ms is not None and now_ms - self._stopped_ms >= STOP_SETTLE_MS
 
     @property
     def slow(self) -> bool:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from drivers.emulated.machine import Build, Machine
 from drivers.emulated.paper import CUT_TEXT
-from drivers.escpos.engine import Discard, Engine, Job, JobReport, JobState, StatusReport
+from drivers.escpos.engine import Engine
+from drivers.escpos.job import Discard, Job, JobReport, JobState, StatusReport
 from drivers.escpos.layout import lay_out
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Cut, Line, Slip
@@ -99,6 +100,8 @@ class Rig:
         if self.plugged:
             self._move_bytes()
         self.engine.tick(self.now)
+        if self.plugged and self.engine.looks_at_wire:
+            self.engine.wire(held=not self.machine.clear_to_send, now_ms=self.now)
         self._listen()
         job_id = self.engine.startable(self.now)
         if job_id is not None:

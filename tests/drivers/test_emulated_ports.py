@@ -11,7 +11,7 @@ from drivers.emulated.bench import Bench
 from drivers.emulated.machine import Build
 from drivers.emulated.printer import EmulatedPrinter
 from drivers.emulated.scanner import EmulatedScanner
-from drivers.escpos.engine import JobState
+from drivers.escpos.job import JobState
 from drivers.escpos.printer import Outlook, Printer
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Columns, Cut, Line, Qr, Slip

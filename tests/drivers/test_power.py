@@ -8,7 +8,7 @@ comes out whole.
 import pytest
 
 from drivers.emulated.machine import ALL_ANSWERS, Build, Machine
-from drivers.escpos.engine import JobState
+from drivers.escpos.job import JobState
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Code128, Cut, Image, Line, Qr, Slip
 from drivers.escpos.status import PrinterStatus

@@ -8,7 +8,7 @@ import pytest
 
 from drivers.emulated.machine import Build
 from drivers.emulated.printer import EmulatedPrinter
-from drivers.escpos.engine import JobState
+from drivers.escpos.job import JobState
 from drivers.escpos.printer import Outlook, Printer
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Cut, Image, Line, Slip

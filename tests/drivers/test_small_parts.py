@@ -7,7 +7,7 @@ import pytest
 
 from drivers.backoff import Backoff
 from drivers.clock import SystemClock
-from drivers.escpos.engine import JobState
+from drivers.escpos.job import JobState
 from drivers.escpos.printer import Outlook
 from drivers.escpos.status import ErrorLevel, PrinterStatus, error_level
 from drivers.events import DeviceEvent, Presence

@@ -9,7 +9,8 @@ import re
 import pytest
 
 from drivers.emulated.machine import ALL_ANSWERS, Build
-from drivers.escpos.engine import HOT_ALARM_MS, Discard, Engine, Job, JobState
+from drivers.escpos.engine import HOT_ALARM_MS, Engine
+from drivers.escpos.job import Discard, Job, JobState
 from drivers.escpos.layout import lay_out
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.status import PrinterStatus
@@ -360,7 +361,7 @@ def test_a_block_that_is_skipped_is_lost() -> None:
     engine.submit(Job("a", lay_out(numbered(30), profile)), 2)
     assert engine.startable(2) == "a"
     engine.begin("a", 2)
-    first, second = leave(engine, 3)
+    first, second, *_ = leave(engine, 3)
     engine.received(b"\x37\x22" + second + b"\x00", 4)
     assert engine.events()[-1] == Discard()
     assert engine.job_id is None and engine.events() == []
