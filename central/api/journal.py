@@ -72,7 +72,7 @@ def _taken(request: AnyRequest, who: Terminal, sent: Upload) -> Response[bytes]:
     if not 1 <= sent.epoch <= EPOCH_MAX:
         raise _refused(UnknownStream())
     desk = wire.desk(request)
-    taken = ingest.ingest(desk.central, sent)
+    taken = desk.uploads.ingest(sent)
     if not isinstance(taken, Held):
         raise _refused(taken)
     return wire.answer(request, _acknowledge(desk, who, taken, sent))

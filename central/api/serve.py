@@ -6,15 +6,18 @@ it within seconds, however many terminals wait.
 """
 
 import contextlib
+import functools
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Final
 
 import uvicorn
+from litestar.concurrency import set_asyncio_executor
 from sqlalchemy import update
 
 from central import jobs, schema
@@ -28,6 +31,10 @@ from central.service import Central
 _GRACE_S: Final = 5
 _BACKLOG: Final = 2_048
 _SWITCH_S: Final = 0.0005
+
+
+_THREADS: Final = 64
+"""Calls at work at the same time; those of one moment share a transaction (`grouping`)."""
 
 
 class Service:
@@ -63,6 +70,7 @@ class Service:
         """Serve until a signal or `stop`. `ready(url)` is called once connections are taken."""
         _remember(self._central, self.url)
         _prepare_process()
+        set_asyncio_executor(_threads())
         worker = threading.Thread(
             target=jobs.loop, args=(self._central, self._jobs_stop), name="jobs", daemon=True
         )
@@ -79,6 +87,12 @@ class Service:
         """End `run` from another thread; calls under way are answered first."""
         self._waiters.stop()
         self._server.should_exit = True
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    """The threads of all services of this process: Litestar knows one pool of them."""
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="call")
 
 
 class _Server(uvicorn.Server):

@@ -8,7 +8,7 @@ be read is a problem, never a traceback.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ from litestar.exceptions import HTTPException
 
 from central.auth import Called, Gate
 from central.errors import OutOfService
+from central.grouping import Group
 from central.service import Central
 from sync import coding
 from sync.errors import Garbled
@@ -41,6 +42,11 @@ class Desk:
 
     central: Central
     gate: Gate
+    uploads: Group = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nobody waiting."""
+        object.__setattr__(self, "uploads", Group(self.central))
 
 
 class ProblemError(Exception):

@@ -12,6 +12,7 @@ from central import catalogue, ingest, ledger, reports
 from central.arriving import Upload
 from central.catalogue import NewProduct, Outlet, Product
 from central.database import ATTEMPTS, Collision, KeyTaken, retried
+from central.grouping import Group
 from central.ingest import Held
 from central.service import Central, Work, open_central
 from tests.central.conftest import Pair, issue
@@ -60,6 +61,35 @@ def test_two_processes_book_the_same_vouchers_at_once(
         verdicts = sorted(str(row["verdict"]) for row in mine)
         assert verdicts == ["accepted"] * 4 + ["over_redeemed"] * 4
         assert sum(int(str(row["excess"])) for row in mine) == 4
+
+
+def test_two_processes_group_what_waits(central: Central, pair: Pair, rng: random.Random) -> None:
+    """Single redemptions of many counters by way of both, on few vouchers: each share once."""
+    other = open_central(central.database.url)
+    groups = [Group(central), Group(other)]
+    vouchers = [issue(central, shares=3) for _ in range(4)]
+    tills = [pair(f"POS{n}", 1 + n % 2) for n in range(8)]
+    for till in tills:
+        for voucher in rng.sample(vouchers, len(vouchers)):
+            till.redeem(voucher, left=2)
+
+    def send(place: int, till: Till) -> None:
+        for seq in range(1, len(till.bodies) + 1):
+            taken = groups[(place + seq) % 2].ingest(upload(till, seq, seq))
+            assert isinstance(taken, Held) and taken.added == 1
+
+    together(
+        *(lambda place=place, till=till: send(place, till) for place, till in enumerate(tills))  # type: ignore[misc]
+    )
+    other.database.close()
+    with central.read() as work:
+        rows = list(reports.redemptions(work))
+        states = ledger.find_all(work, {voucher.voucher for voucher in vouchers})
+    assert len(rows) == len({row["serial"] for row in rows}) == 32
+    assert {state.used for state in states.values()} == {8}
+    for voucher in vouchers:
+        mine = [str(row["verdict"]) for row in rows if row["voucher"] == voucher.voucher]
+        assert sorted(mine) == ["accepted"] * 3 + ["over_redeemed"] * 5
 
 
 def test_two_back_offices_add_at_once(central: Central) -> None:
