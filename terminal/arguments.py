@@ -147,6 +147,7 @@ def _installer(commands: Any) -> None:
         metavar="FILE.png",
         help="a picture (FILE.txt: text, -: here)",
     )
+    printed.add_argument("--drawer", action="store_true", help="open the cash drawer instead")
     printed.add_argument(
         "--template", metavar="DIR", help="the slip templates in DIR with sample values instead"
     )

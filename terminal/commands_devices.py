@@ -44,6 +44,7 @@ from terminal.words import Language
 from terminal.words_devices import say
 
 PRINT_S: Final = 30.0
+_KICK_MS: Final = 10_000
 _POLL_S: Final = 0.05
 _REPLY_MS: Final = 200
 _ENDED: Final = frozenset(
@@ -70,7 +71,8 @@ def print_test(loaded: Loaded, args: Namespace, io: Io) -> int:
     if not settings.printer.port:
         raise Misconfigured(say("print.no_port", language))
     emulated.register()
-    return _print(slip, settings.printer.port, profile, language, args, io)
+    wanted = None if args.drawer else slip
+    return _print(wanted, settings.printer.port, profile, language, args, io)
 
 
 def _preview_here(slip: Slip, profile: PrinterProfile, args: Namespace, io: Io) -> int:
@@ -99,17 +101,27 @@ def _preview(
 
 
 def _print(
-    slip: Slip, port: str, profile: PrinterProfile, language: Language, args: Namespace, io: Io
+    slip: Slip | None,
+    port: str,
+    profile: PrinterProfile,
+    language: Language,
+    args: Namespace,
+    io: Io,
 ) -> int:
     told: queue.SimpleQueue[Told] = queue.SimpleQueue()
     outlook = Outlook(on_job=lambda _, state, detail: told.put((state, detail)), on_event=told.put)
     printer = Printer(port, profile, journal=NoJournal(), outlook=outlook)
-    printer.submit("test", slip)
+    if slip is None:
+        printer.kick_drawer("test", within_ms=_KICK_MS)
+    else:
+        printer.submit("test", slip)
     printer.start()
     try:
         state, message = _outcome(told, printer, language)
     finally:
         printer.stop()
+    if slip is None and state is JobState.PRINTED:
+        message = say("print.kicked", language)
     if state not in (JobState.PRINTED, JobState.UNCONFIRMED):
         return fail("out_of_service", message, io, as_json=args.json)
     if args.json:

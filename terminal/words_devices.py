@@ -14,6 +14,11 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         "no printer is set (printer.port); --preview FILE.png shows the slip without one",
     ),
     "print.printed": ("已打印，打印机已确认", "printed, and the printer confirmed it"),
+    "print.kicked": (
+        "打印机已执行开钱箱命令；没有弹开就检查钱箱插头和配置中的 drawer_on_ms",
+        "the printer gave the drawer its pulse; if it stayed shut see to its plug and the profile's"
+        " drawer_on_ms",
+    ),
     "print.unconfirmed": (
         "已发送，但这台打印机不会确认：请看纸上是否完整",
         "sent, but this printer does not confirm: see whether the slip is whole",

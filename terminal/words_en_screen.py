@@ -146,7 +146,7 @@ _STATUS: Final = {
     "slip.queued": "slip waits",
     "slip.printing": "printing",
     "slip.printed": "printed",
-    "slip.unconfirmed": "sent to printer",
+    "slip.unconfirmed": "check the slip",
     "slip.unknown": "SLIP UNKNOWN",
     "slip.failed": "SLIP FAILED",
     "slip.abandoned": "slip given up",

@@ -146,7 +146,7 @@ _STATUS: Final = {
     "slip.queued": "小票排队",
     "slip.printing": "打印中",
     "slip.printed": "已打印",
-    "slip.unconfirmed": "已送打印机",
+    "slip.unconfirmed": "请看小票",
     "slip.unknown": "小票不明",
     "slip.failed": "小票失败",
     "slip.abandoned": "小票已放弃",

@@ -16,7 +16,6 @@ _PLAIN = b"\x1d!\x00\x1bE\x00\x1ba\x00"
 ASB_ON = b"\x1da\x0f"
 BARRIER = b"\x1dr\x01"
 RECOVER_RESUME = b"\x10\x05\x01"
-RECOVER_CLEAR = b"\x10\x05\x02"
 REALTIME_LOCK = b"\x1d(D\x03\x00\x14\x01\x00"
 ALIGNMENTS = {"left": 0, "center": 1, "right": 2}
 SIZES = {"normal": (1, 1), "wide": (2, 1), "tall": (1, 2), "big": (2, 2)}

@@ -14,6 +14,8 @@ Promises (hardware notes, section 10):
 - Limit: power that fails and is back within the time of one block (a quarter of a second at most,
   without flow control) loses that block's beginning, and its end is confirmed. A model that can
   send a power-on notice should have it switched on: then such a job is `unknown` too.
+- A jam at the cutter is over when a person has opened and closed the cover: the printer is told to
+  go on from the line it failed in, which it does not do by itself.
 - After a job that ended badly the printer may hold half a command: it is fed as many NULs as that
   command can lack, then initialised, before anything else is printed.
 """
@@ -27,7 +29,7 @@ from drivers.escpos.job import Discard, Event, Job, JobReport, JobState, StatusR
 from drivers.escpos.outbox import Kind, Outbox
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.reply import Answer, Barrier, Printed, ReplyParser, Text
-from drivers.escpos.status import PrinterStatus
+from drivers.escpos.status import PrinterStatus, cleared
 from drivers.escpos.watch import Watch, question_bytes
 from drivers.escpos.window import Match, Window, identifiers
 
@@ -151,11 +153,6 @@ class Engine:
             self._drop_queued(job_id, JobState.ABANDONED, "by_hand")
         self._settle(now_ms)
 
-    def recover(self, now_ms: int) -> None:
-        """A person cleared a jam: tell the printer to go on from the line it failed in."""
-        self._out.put_first(encode.RECOVER_RESUME, Kind.CONTROL)
-        self._settle(now_ms)
-
     def link_up(self, now_ms: int) -> None:
         """The port is open."""
         self._up = True
@@ -203,7 +200,10 @@ class Engine:
         """The printer sent bytes."""
         for answer in self._parser.feed(data, now_ms):
             was_silent, barrier_asked = self._watch.silent, self._watch.barrier_open
+            before = self._watch.condition
             self._watch.heard(answer, now_ms)
+            if cleared(before, self._watch.condition):
+                self._out.put_first(encode.RECOVER_RESUME, Kind.CONTROL)
             if isinstance(answer, Text) and answer.powered_on:
                 self._powered_on(now_ms)
             elif was_silent and self._job is None and not self._handshake.fresh:

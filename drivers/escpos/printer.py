@@ -101,12 +101,7 @@ class _Abandon:
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Recover:
-    pass
-
-
-_Item = _Bytes | _Lost | _Submit | _Kick | _Abandon | _Recover | None
+_Item = _Bytes | _Lost | _Submit | _Kick | _Abandon | None
 
 
 class Printer:
@@ -164,10 +159,6 @@ class Printer:
         """Give a job up, waiting or under way."""
         self._inbox.put(_Abandon(job_id))
 
-    def recover(self) -> None:
-        """A person cleared a jam: go on from the line that failed."""
-        self._inbox.put(_Recover())
-
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._open_if_due()
@@ -211,8 +202,6 @@ class Printer:
                 self._engine.submit(Job(job_id, (pulse,), now + within_ms), now)
             case _Abandon(job_id):
                 self._engine.abandon(job_id, now)
-            case _Recover():
-                self._engine.recover(now)
             case _:
                 pass
 

@@ -22,21 +22,6 @@ class PrinterStatus(StrEnum):
     NONE = "none"
 
 
-class ErrorLevel(StrEnum):
-    """How bad a status is. `recoverable`: a person at the printer can end it."""
-
-    INFO = "info"
-    RECOVERABLE = "recoverable"
-    FATAL = "fatal"
-
-
-def error_level(status: PrinterStatus) -> ErrorLevel:
-    """The level of a status, for who shows it."""
-    if status in (PrinterStatus.READY, PrinterStatus.NEAR_END, PrinterStatus.NONE):
-        return ErrorLevel.INFO
-    return ErrorLevel.FATAL if status is PrinterStatus.FAULT else ErrorLevel.RECOVERABLE
-
-
 @dataclass(frozen=True, slots=True)
 class Condition:
     """What is known of a printer that answers. `hot` heals by itself; `cutter` needs a person."""
@@ -67,6 +52,11 @@ class Condition:
         if self.offline and not self.hot:
             return PrinterStatus.FAULT
         return PrinterStatus.NEAR_END if self.near_end else PrinterStatus.READY
+
+
+def cleared(before: Condition, now: Condition) -> bool:
+    """A person has just closed the cover over a jam; the printer still reports the jam."""
+    return before.cover_open and not now.cover_open and now.cutter
 
 
 def from_auto(value: bytes) -> Condition:

@@ -23,8 +23,9 @@ DEVICE_PHRASES: Final[dict[str, Phrase]] = {
         _R,
         "报告故障",
         "reports a fault",
-        "检查切刀和卡纸，重新开关电源",
-        "look for jammed paper at the cutter; switch it off and on",
+        "打开上盖，清除卡纸，合上上盖，小票会接着打；不行再重新开关电源（那张小票会请操作员确认）",
+        "open the cover, clear jammed paper, close it: the slip goes on; only if not, switch it off"
+        " and on, and the clerk is asked about that slip",
     ),
     "printer.silent": Phrase(
         _A,

@@ -111,11 +111,13 @@ def test_abandoned_while_waiting_and_under_way(bench: Bench) -> None:
 
 
 def test_a_jam_is_cleared(bench: Bench) -> None:
-    """The printer goes on from the line that failed."""
+    """The printer goes on from the line that failed when the cover was opened and closed."""
     bench.device.pull(cutter_error=True)
     bench.become(PrinterStatus.FAULT)
     bench.printer.submit("a", numbered(3))
-    bench.printer.recover()
+    bench.device.pull(cover_open=True)
+    until(lambda: bench.printer._engine._watch.condition.cover_open)
+    bench.device.pull(cover_open=False)
     assert bench.end_of("a") == (JobState.PRINTED, "")
     assert len(bench.lines()) == 3
 

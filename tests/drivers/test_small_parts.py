@@ -9,7 +9,6 @@ from drivers.backoff import Backoff
 from drivers.clock import SystemClock
 from drivers.escpos.job import JobState
 from drivers.escpos.printer import Outlook
-from drivers.escpos.status import ErrorLevel, PrinterStatus, error_level
 from drivers.events import DeviceEvent, Presence
 from drivers.ports import PortFound, discover, identity, resolve
 from drivers.scanner.scan import Scan
@@ -133,13 +132,6 @@ def test_listeners_are_counted_and_still_told(tmp_path: Path) -> None:
         "uncertain_scan_count": 1,
     }
     assert Tally(tmp_path / "printer.json").counts()["slips_printed_count"] == 2
-
-
-def test_error_levels() -> None:
-    """What a person at the printer can end is recoverable."""
-    assert error_level(PrinterStatus.NEAR_END) is ErrorLevel.INFO
-    assert error_level(PrinterStatus.PAPER_OUT) is ErrorLevel.RECOVERABLE
-    assert error_level(PrinterStatus.FAULT) is ErrorLevel.FATAL
 
 
 def test_the_clock_goes_forward() -> None:

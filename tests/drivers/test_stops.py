@@ -80,14 +80,20 @@ def test_a_person_clears_what_stopped_it(
     check_honest(one, "a", SLIP)
 
 
-def test_recover_after_a_jam_goes_on_from_the_line() -> None:
-    """DLE ENQ 1 clears a cutter error without losing what the printer holds."""
-    one = rig()
+@pytest.mark.parametrize("status", [("asb", "dle_eot"), ("asb",), ("dle_eot",)])
+def test_a_jam_is_over_when_the_cover_was_opened_and_closed(status: tuple[str, ...]) -> None:
+    """The printer goes on only when it is told to; nobody has to switch it off, which loses it."""
+    one = with_profile(status=status)
     begun(one, 5)
     one.machine.levers.cutter_error = True
-    one.run(3_000)
-    one.engine.recover(one.now)
+    one.run(10_000)
+    assert one.machine.levers.cutter_error, "not told to go on with the jam still in it"
+    one.machine.levers.cover_open = True
+    one.run(10_000)
+    assert one.machine.levers.cutter_error
+    one.machine.levers.cover_open = False
     one.run(20_000, "a")
+    assert not one.machine.levers.cutter_error
     assert one.state("a") is JobState.PRINTED
     check_honest(one, "a", SLIP)
 

@@ -86,6 +86,15 @@ def test_print_test_prints_everything(bench: Bench) -> None:
     assert "[code128 HEXIAO-128]" in paper
 
 
+def test_print_test_opens_the_drawer(bench: Bench) -> None:
+    """A job of its own: nothing is printed."""
+    printer = emulated_printer("drawer")
+    status, said = printed(loaded(printer=printer), "--drawer")
+    assert status == 0 and "pulse" in said.out[0]
+    assert bench.printer("drawer").machine.count.drawer_kicks == 1
+    assert bench.printer("drawer").paper_text() == ""
+
+
 def test_print_test_says_that_nobody_confirms(bench: Bench) -> None:
     """A printer that never answers: sent, and a person must look."""
     said, profile = Said(), device_profiles.printer_profile("silent-58")
