@@ -22,7 +22,7 @@ from vouchers.booking import FLAG_CLOCK, FLAG_OFFLINE_LONG, Verdict
 from vouchers.entries import Redemption, Reversal, Totals
 from vouchers.fields import EntryError
 from vouchers.limits import SHARES_MAX
-from vouchers.presented import next_code_here
+from vouchers.presented import generation_after
 
 CLERK_CHARS_MAX: Final = 64
 """An account name (EV-064); longer ones are cut in the reports, not in the stored entry."""
@@ -170,10 +170,7 @@ def booking_row(
 
 
 def _redeemed(row: Booked, used: Redemption | Redeemed) -> None:
-    # By a QR alone or by a card the counter makes no successor: central makes the next code.
-    here = next_code_here(used.credential, used.evidence)
-    moves_on = used.successor or (not here and used.left > 0)
-    row.after = used.generation + int(moves_on)
+    row.after = generation_after(used)
     row.mode, row.credential, row.claim = used.mode, used.credential, used.claim
 
 

@@ -24,6 +24,7 @@ from terminal.journal_schema import ENTRY, ENTRY_WITH_EFFECT, Effect, entry_id
 from vouchers import entries, ids
 from vouchers.entries import Entry, Redemption, Reversal, Totals
 from vouchers.fields import EntryError
+from vouchers.presented import generation_after
 
 
 class Source(Protocol):
@@ -261,13 +262,14 @@ def _effect(entry: Entry) -> Effect | None:
     moved = entries.moved(entry)
     if moved is None:
         return None
+    after = generation_after(moved) if isinstance(moved, Redemption) else moved.generation
     shares = moved.shares if isinstance(moved, Redemption) else -moved.shares
     used = max(shares, 0)
     return Effect(
         voucher=moved.voucher,
         generation=moved.generation,
         shares=shares,
-        after=moved.generation + int(isinstance(moved, Redemption) and moved.successor),
+        after=after,
         used_after=used,
         total=used + moved.left,
         request=moved.request if isinstance(moved, Redemption) else None,

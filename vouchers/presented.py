@@ -5,7 +5,7 @@ must see alike (EV-032, EV-049). Not responsible for: reading or opening credent
 both sides take the generation after a redemption from here.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
@@ -25,6 +25,29 @@ def presented(record: Record, standing: Standing, credential: str) -> Record:
     if credential != ID_CARD:
         return record
     return replace(record, generation=max(record.generation, standing.generation))
+
+
+class PartUsed(Protocol):
+    """What a redemption says about the codes: `entries.Redemption`, or its reading on the wire."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def left(self) -> int: ...
+    @property
+    def successor(self) -> bool: ...
+    @property
+    def credential(self) -> str: ...
+    @property
+    def evidence(self) -> str: ...
+
+
+def generation_after(used: PartUsed) -> int:
+    """The generation that is current after a redemption: the presented code is void after a part,
+    whoever makes the next one (EV-049).
+    """
+    elsewhere = used.left > 0 and not next_code_here(used.credential, used.evidence)
+    return used.generation + int(used.successor or elsewhere)
 
 
 def next_code_here(credential: str, evidence: str) -> bool:

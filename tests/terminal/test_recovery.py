@@ -20,6 +20,7 @@ from terminal import acknowledged
 from terminal import identity as identities
 from terminal.identity import Identity, Signer
 from terminal.journal import Journal
+from terminal.outcomes import Redeemed, View
 from terminal.recovery import Brought, Lost, bring_back, merged
 from tests.terminal.asking import redeem, reverse
 from tests.terminal.shop import Shop, close
@@ -151,6 +152,34 @@ def test_everything_comes_back(copy: Copy, empty: Callable[[], Journal]) -> None
     signed = [seq for seq, one in enumerate(journal.entries(1, 0, 99), 1) if one.sig]
     assert signed == [2, 4, 6, 8, 10]
     journal.close()
+    close(counter)
+
+
+def test_what_had_no_successor_here_comes_back_too(
+    shop: Shop, empty: Callable[[], Journal]
+) -> None:
+    """EV-049: by a card or a QR alone the counter made no code, but the old one was void."""
+    counter = shop.open()
+    by_card, by_qr = shop.issue(3), shop.issue(3, rows=())
+    shop.link_card("11010519491231002X", by_card)
+    shop.database.execute("DELETE FROM state WHERE voucher = ?", (by_qr.voucher,))
+    found = counter.look_up_card("11010519491231002X")
+    assert isinstance(found, list)
+    for view in (*found, counter.look_up(shop.qr(by_qr), by_qr.last4)):
+        assert isinstance(view, View)
+        done = counter.redeem(view.handle, 1, clerk="li", request=view.voucher)
+        assert isinstance(done, Redeemed) and done.code_follows
+    journal = counter.parts.journal
+    after = msgspec.structs.replace(
+        counter.parts.identity, epoch=2, previous_head=journal.head().hash
+    )
+    copy = Copy(shop, after)
+    copy.hold(journal)
+    assert bring(empty(), copy) == Brought(fetched=2)
+    brought = empty()
+    assert effects(brought) == effects(journal)
+    assert [row[6] for row in effects(brought)] == [1, 1]
+    brought.close()
     close(counter)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.vouchers.counter import ELSEWHERE, a_case, answer
 from vouchers import rules
-from vouchers.presented import ID_CARD, next_code_here, presented
+from vouchers.presented import ID_CARD, generation_after, next_code_here, presented
 from vouchers.standing import VoucherState
 
 
@@ -65,6 +66,23 @@ def test_no_horizon_binds_a_card() -> None:
     assert answer(a_case(**last, count=2)) == "needs_network"
     assert answer(by_card(**last, count=2)) == "yes"
     assert rules.judge(by_card(**last, count=None)) == (None, 5)
+
+
+@pytest.mark.parametrize("credential", ["code", "qr", "id_card"])
+@pytest.mark.parametrize("evidence", ["row", "qr", "central"])
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_entry_says_where_the_decision_led(credential: str, evidence: str, count: int) -> None:
+    """EV-049: central, and a terminal that got its journal back, find the same generation."""
+    case = a_case(credential=credential, evidence=evidence, count=count)
+    decided = accepted(replace(case, claimed=True))
+    said = SimpleNamespace(
+        generation=case.record.generation,
+        left=decided.left,
+        successor=decided.successor,
+        credential=credential,
+        evidence=evidence,
+    )
+    assert generation_after(said) == decided.generation_after
 
 
 @pytest.mark.parametrize(
