@@ -27,6 +27,7 @@ from sync.transport import HttpCentral, Terms
 from terminal import acknowledged
 from terminal import identity as identities
 from terminal.counter import ShopCounter
+from terminal.journal import Stored
 from terminal.parts import Claimed, FoundRow, Parts
 from terminal.replica_writer import ReplicaWriter
 from vouchers import times
@@ -39,6 +40,9 @@ _FLOOR: Final = "floor"
 _MB: Final = 1024 * 1024
 _ROOM_PERCENT: Final = 2
 """Encrypting adds little to a snapshot's size; the old list goes only when the new one is there."""
+
+_SLICE: Final = 100
+"""Entries read at once under the lock that a clerk may be waiting for."""
 
 UNANSWERED_MS: Final = 10_000
 """After a question without an answer no clerk waits for another one for this long."""
@@ -103,9 +107,18 @@ class JournalOfTerminal:
         )
 
     def entries(self, epoch: int, *, after: int, limit: int) -> Sequence[JournalLine]:
-        """The next entries, in order."""
-        found = self._counter.exclusive(lambda parts: parts.journal.entries(epoch, after, limit))
+        """The next entries, in order; read in slices, so that a clerk waits for one at most."""
+        found: list[Stored] = []
+        while len(found) < limit:
+            start, count = after + len(found), min(_SLICE, limit - len(found))
+            slice_ = self._slice(epoch, start, count)
+            found += slice_
+            if len(slice_) < count:
+                break
         return [JournalLine(s.seq, s.body, s.hash, b64u(s.sig)) for s in found]
+
+    def _slice(self, epoch: int, after: int, count: int) -> Sequence[Stored]:
+        return self._counter.exclusive(lambda parts: parts.journal.entries(epoch, after, count))
 
     def acknowledge(self, ack: Ack) -> None:
         """Keep a verified acknowledgement; the watermark only moves forward."""
@@ -126,19 +139,19 @@ class JournalOfTerminal:
 
 
 def _store_verdicts(parts: Parts, verdicts: Sequence[messages.Verdict], cursor: str | None) -> None:
+    rows = [
+        (
+            verdict.serial,
+            verdict.verdict,
+            json.dumps(verdict.flags),
+            verdict.excess,
+            json.dumps(verdict.others),
+            verdict.settled,
+        )
+        for verdict in verdicts
+    ]
     with parts.journal.transaction() as connection:
-        for verdict in verdicts:
-            connection.execute(
-                "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    verdict.serial,
-                    verdict.verdict,
-                    json.dumps(verdict.flags),
-                    verdict.excess,
-                    json.dumps(verdict.others),
-                    verdict.settled,
-                ),
-            )
+        connection.executemany("INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?)", rows)
         if cursor is not None:
             parts.journal.set_meta(connection, "verdict_cursor", cursor)
 

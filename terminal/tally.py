@@ -2,8 +2,11 @@
 
 Responsible for: keeping that sum, so that a day without network does not slow each redemption
 down. Not responsible for: the limits; the rules compare. Invariants: only committed entries are
-counted, each once; a journal that was opened again, or another watermark, is counted anew.
+counted, each once; a journal that was opened again, or a watermark that moved past what was
+counted, is counted anew.
 """
+
+from typing import Any
 
 import apsw
 from msgspec import Struct
@@ -34,19 +37,39 @@ class Tally:
         """The sum after a watermark. Ask between transactions, never inside one."""
         connection, head = journal.connection, journal.head()
         assert not connection.in_transaction
-        if connection is not self._connection or after != self._after:
+        if connection is not self._connection or not self._moved_on(connection, after):
             self._connection, self._after, self._counted = connection, after, entry_id(*after)
             self._head, self._sum = None, Alone()
         if head != self._head:
-            self._head, self._sum = head, self._counted_on(connection)
+            self._head, last = head, entry_id(head.epoch, head.seq)
+            self._sum = _plus(self._sum, _between(connection, self._counted, last), 1)
+            self._counted = last
         return self._sum
 
-    def _counted_on(self, connection: apsw.Connection) -> Alone:
-        home, away, value_fen = self._sum.home, self._sum.away, self._sum.value_fen
-        rows = connection.execute(
-            "SELECT id, home, amount_fen FROM entry WHERE id > ? AND home IS NOT NULL ORDER BY id",
-            (self._counted,),
-        )
-        for self._counted, at_home, amount_fen in rows:
-            home, away, value_fen = home + at_home, away + 1 - at_home, value_fen + amount_fen
-        return Alone(home, away, value_fen)
+    def _moved_on(self, connection: apsw.Connection, after: tuple[int, int]) -> bool:
+        """Take away what the watermark passed: a long backlog is not added up again each time."""
+        last = entry_id(*after)
+        if after < self._after or last > self._counted:
+            return False
+        if after != self._after:
+            passed = _between(connection, entry_id(*self._after), last)
+            self._after, self._sum = after, _plus(self._sum, passed, -1)
+        return True
+
+
+def _between(connection: apsw.Connection, after: int, last: int) -> Alone:
+    """What stands in the entries after one, up to and with another."""
+    row: Any = connection.execute(
+        "SELECT coalesce(sum(home), 0), coalesce(sum(1 - home), 0), coalesce(sum(amount_fen), 0)"
+        " FROM entry WHERE id > ? AND id <= ? AND home IS NOT NULL",
+        (after, last),
+    ).fetchone()
+    return Alone(*row)
+
+
+def _plus(one: Alone, two: Alone, sign: int) -> Alone:
+    return Alone(
+        one.home + sign * two.home,
+        one.away + sign * two.away,
+        one.value_fen + sign * two.value_fen,
+    )

@@ -4,6 +4,7 @@ Goal: a remembered fact never outlives what it was read from. Method: a real ter
 written by another connection in between, its journal acknowledged, extended and opened again.
 """
 
+import random
 from pathlib import Path
 
 import apsw
@@ -11,8 +12,9 @@ import pytest
 
 from terminal.counter import ShopCounter
 from terminal.outcomes import Redeemed, View
-from terminal.tally import Alone
+from terminal.tally import Alone, Tally
 from tests.terminal.shop import Shop, close
+from vouchers.entries import Kind
 
 
 @pytest.fixture
@@ -100,6 +102,27 @@ def test_the_tally_follows_commits_and_acknowledgements(shop: Shop) -> None:
     with journal.transaction() as connection:
         journal.advance(connection, "acknowledged", 1, seq - 1)
     assert alone() == Alone(1, 0, 1000)
+    close(counter)
+
+
+def test_the_tally_follows_a_backlog_that_drains(shop: Shop, rng: random.Random) -> None:
+    """Whatever the order of redemptions, other entries and acknowledgements: what stands after
+    the watermark, and never more read than what the watermark passed."""
+    counter = shop.open()
+    parts = counter.parts
+    journal, mark = parts.journal, 0
+    for _ in range(60):
+        if rng.random() < 0.5:
+            redeem(counter, shop, home=rng.choice((1, None)))
+        elif rng.random() < 0.4:
+            counter.look_up("20412345678", "1234")
+            with journal.transaction() as connection:
+                stamp = parts.stamp(parts.clock.estimate(), "li")
+                journal.append(connection, Kind.STARTED, {}, stamp)
+        else:
+            mark = rng.randint(mark, journal.head().seq)
+        fresh = Tally().since(journal, (1, mark))
+        assert parts.tally.since(journal, (1, mark)) == fresh
     close(counter)
 
 

@@ -7,9 +7,11 @@ import pytest
 from sync import messages
 from sync.acks import Ack, Signed
 from sync.errors import NoContact
+from terminal import syncing
 from terminal.counter import ShopCounter
 from terminal.errors import OutOfService
 from terminal.holding import HolderOfTerminal
+from terminal.journal import Journal
 from terminal.syncing import ClockOfTerminal, JournalOfTerminal
 from tests.terminal.asking import redeem, reverse, view
 from tests.terminal.shop import Shop
@@ -44,6 +46,25 @@ def test_lines_are_the_entries_verbatim(
     assert (port.head(1).seq, port.head(1).hash) == (3, done[-1].head)
     assert port.hash_at(1, 0) == counter.parts.journal.epoch_record(1)[2]
     assert port.hash_at(1, 4) is None
+
+
+def test_a_long_backlog_is_read_in_slices(
+    shop: Shop, counter: ShopCounter, port: JournalOfTerminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clerk who redeems meanwhile waits for one slice at most; the lines are all there."""
+    for _ in range(5):
+        redeem(counter, shop.issue())
+    monkeypatch.setattr(syncing, "_SLICE", 2)
+    asked, real = [], Journal.entries
+
+    def watched(journal: Journal, epoch: int, after: int, limit: int) -> object:
+        asked.append(limit)
+        return real(journal, epoch, after, limit)
+
+    monkeypatch.setattr(Journal, "entries", watched)
+    for after, limit, due in ((0, 99, [1, 2, 3, 4, 5]), (1, 3, [2, 3, 4]), (5, 9, [])):
+        assert [line.seq for line in port.entries(1, after=after, limit=limit)] == due
+    assert set(asked) == {1, 2}
 
 
 def test_an_acknowledgement_moves_forward_only(
