@@ -126,9 +126,10 @@ def _redeem(counter: ShopCounter, voucher: Presented) -> int:
     views: list[object] = []
     results: list[object] = []
     waited = timed(lambda: views.append(counter.look_up(voucher.code, voucher.last4)))
-    counter.pause()
     (view,) = views
     assert isinstance(view, View) and view.refusal is None, view
+    counter.prepare(view.handle)
+    counter.pause()
     waited += timed(
         lambda: results.append(
             counter.redeem(view.handle, TAKEN, clerk="BENCH", request=f"bench-{view.voucher}")

@@ -10,7 +10,7 @@ is answered before the journal was opened again and read.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -22,12 +22,12 @@ from terminal import history, opening, slip_jobs, wiping
 from terminal import redeem as redeeming
 from terminal import reverse as reversing
 from terminal.errors import OutcomeUnknown, OutOfService, TerminalError
+from terminal.held import Held
 from terminal.opening import Opened
 from terminal.outcomes import Notice, Place, Redeemed, Reversed, Status, TapeRow, View
 from terminal.parts import Parts
-from terminal.redeem import Order, Successor
+from terminal.redeem import Order
 from terminal.reverse import Undo
-from vouchers.presented import next_code_here
 from vouchers.reasons import Refusal
 from vouchers.times import HOUR_MS
 
@@ -51,12 +51,6 @@ class Lamps:
     reader: Callable[[], str] = lambda: "none"
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    opened: Opened
-    successor: Future[Successor] | None
-
-
 class ShopCounter:
     """Implements `outcomes.Counter`."""
 
@@ -73,7 +67,7 @@ class ShopCounter:
         self._has_printer = has_printer
         self._lamps = lamps or Lamps()
         self._lock = threading.RLock()
-        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._held: OrderedDict[str, Held] = OrderedDict()
         self._stretcher = ThreadPoolExecutor(1, thread_name_prefix="stretch")
         self.on_entry: Callable[[], None] = lambda: None
         """Called after a commit, outside the lock: wakes the followers."""
@@ -121,10 +115,18 @@ class ShopCounter:
         found = self._committed(look)
         if isinstance(found, Refusal):
             return found
-        self._hold({view.handle: _Held(opened, None) for opened, view in found})
+        self._hold({view.handle: Held(opened) for opened, view in found})
         return [view for _, view in found]
 
-    def _hold(self, held: dict[str, _Held]) -> None:
+    def prepare(self, handle: str) -> None:
+        """Begin on the next code of an opened voucher, once its view is on the screen: waking a
+        thread costs whoever waits for that view.
+        """
+        with self._lock:
+            if handle in self._held:
+                self._held[handle].prepare(self._stretcher, self._parts.identity.vault)
+
+    def _hold(self, held: dict[str, Held]) -> None:
         with self._lock:
             self._held.update(held)
             while len(self._held) > OPENED_MAX:
@@ -153,7 +155,7 @@ class ShopCounter:
         However many commands queue, none closes the voucher that a clerk has open.
         """
 
-        def open_or_repeat() -> Redeemed | Refusal | tuple[View, _Held]:
+        def open_or_repeat() -> Redeemed | Refusal | tuple[View, Held]:
             again = self._presented_again(credential, last4, clerk or self.clerk, request)
             return self._look_up(credential, last4) if again is None else again
 
@@ -171,7 +173,7 @@ class ShopCounter:
             return None
         now = self._parts.clock.estimate().now
         opened = opening.open_credential(self._parts, credential, last4, now=now, clerk=clerk)
-        return self._repeated(request, _Held(opened, None) if isinstance(opened, Opened) else None)
+        return self._repeated(request, Held(opened) if isinstance(opened, Opened) else None)
 
     def reverse(
         self,
@@ -264,36 +266,27 @@ class ShopCounter:
         left = posture.limits.max_redemptions_home - posture.redemptions_home
         return max(0, left) if left <= _NEAR_LIMIT else None
 
-    def _look_up(self, credential: str, last4: str) -> Refusal | tuple[View, _Held]:
+    def _look_up(self, credential: str, last4: str) -> Refusal | tuple[View, Held]:
         found = redeeming.look_up(self._parts, credential, last4, clerk=self.clerk)
         if isinstance(found, Refusal):
             return found
         opened, view = found
-        successor = None
-        here = next_code_here(opened.credential, opened.evidence)
-        if view.max_now > 0 and view.left > 1 and here:
-            vault = self._parts.identity.vault
-            successor = self._stretcher.submit(redeeming.make_successor, opened, vault)
-        return view, _Held(opened, successor)
+        return view, Held(opened, view)
 
     def _order(self, shares: int, clerk: str, request: str, *, slip: bool) -> Order:
         return Order(shares, clerk or self.clerk, request, slip and self._has_printer)
 
-    def _confirmed(self, held: _Held, order: Order) -> Redeemed | Refusal:
+    def _confirmed(self, held: Held, order: Order) -> Redeemed | Refusal:
         """Ask central within its budget, outside the lock, then redeem."""
         order.claim = redeeming.ask_claim(self._parts, held.opened, order.shares)
         return self._settled(lambda: self._redeem(held, order), order.request, held)
 
-    def _redeem(self, held: _Held, order: Order) -> Redeemed | Refusal:
-        def successor() -> Successor:
-            if held.successor is not None:
-                return held.successor.result()
-            return redeeming.make_successor(held.opened, self._parts.identity.vault)
-
-        return redeeming.redeem(self._parts, held.opened, order, successor)
+    def _redeem(self, held: Held, order: Order) -> Redeemed | Refusal:
+        vault = self._parts.identity.vault
+        return redeeming.redeem(self._parts, held.opened, order, lambda: held.successor(vault))
 
     def _settled(
-        self, work: Callable[[], Redeemed | Refusal], request: str, held: _Held
+        self, work: Callable[[], Redeemed | Refusal], request: str, held: Held
     ) -> Redeemed | Refusal:
         """Run a redemption; when its commit raised, believe only what the journal then holds."""
         try:
@@ -383,7 +376,7 @@ class ShopCounter:
         if self._parts.journal.broken:
             self._parts.journal.reopen()
 
-    def _repeated(self, request: str, held: _Held | None) -> Redeemed | None:
+    def _repeated(self, request: str, held: Held | None) -> Redeemed | None:
         stored = self._parts.journal.find_request(request)
         if stored is None:
             return None

@@ -7,7 +7,7 @@ time comes from the estimated clock, so setting the clock back frees nothing.
 """
 
 import hmac
-from typing import Final
+from typing import Any, Final
 
 import apsw
 from msgspec import Struct
@@ -40,11 +40,10 @@ class Guesses(Struct, frozen=True):
     def locked(self, connection: apsw.Connection, code: str | None, now: int) -> Lock | None:
         """Whether this code, or the terminal, is locked now."""
         asked = TERMINAL if code is None else self.bucket(code)
-        rows = connection.execute(
-            "SELECT bucket, count, until FROM guesses WHERE bucket IN (?, ?) ORDER BY bucket",
-            (TERMINAL, asked),
-        )
-        for bucket, count, until in rows:  # that of the whole terminal comes first
+        rows: list[Any] = connection.execute(
+            "SELECT bucket, count, until FROM guesses WHERE bucket IN (?, ?)", (TERMINAL, asked)
+        ).fetchall()
+        for bucket, count, until in sorted(rows):  # that of the whole terminal comes first
             whole = bucket == TERMINAL
             limit = self.limits.per_terminal if whole else self.limits.per_code
             if count >= limit and now < until:

@@ -7,6 +7,7 @@ credential that cannot be one costs nothing; nothing is kept of a credential tha
 """
 
 import secrets
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -142,12 +143,12 @@ def _row(parts: Parts, key: SealKey) -> bytes | None:
 
     The last code that a record makes is the turn: central's row of it makes further codes.
     """
-    row = parts.journal.connection.execute(
-        "SELECT record FROM entry WHERE row_key = ? ORDER BY id DESC LIMIT 1", (key.row_key,)
-    ).fetchone()
-    if row is None:
+    rows: list[Any] = parts.journal.connection.execute(
+        "SELECT id, record FROM entry WHERE row_key = ?", (key.row_key,)
+    ).fetchall()
+    if not rows:
         return parts.replica.sealed(key.row_key)
-    own = bytes(row[0])
+    own = bytes(max(rows)[1])
     record = sealed.open_record(own, key)
     if record.generation < record.horizon:
         return own

@@ -174,6 +174,10 @@ class Counter(Protocol):
         """
         ...
 
+    def prepare(self, handle: str) -> None:
+        """The view of a voucher is on the screen: what its redemption will need can be begun."""
+        ...
+
     def check_credential(self, credential: str) -> Refusal | None:
         """Say at once whether a credential cannot be one (malformed, mistyped), free of charge."""
         ...

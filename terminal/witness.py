@@ -25,12 +25,12 @@ class Witness:
     """One small file, overwritten in place: its loss costs nothing, its presence proves."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._name = path, os.fspath(path)
 
     def write(self, head: Head) -> None:
         """Record a head. Raises OSError, which must not undo the redemption."""
         line = f'{{"epoch": {head.epoch}, "seq": {head.seq}, "hash": "{head.hash}"}}'
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+        descriptor = os.open(self._name, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             # Always the same length, so that a short write cannot leave an older tail behind.
             os.pwrite(descriptor, line.ljust(160).encode() + b"\n", 0)

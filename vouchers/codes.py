@@ -27,17 +27,20 @@ _SEPARATORS: Final = re.compile(r"[\s\-]+")
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 
 # The totally anti-symmetric quasigroup of order 10 of H. M. Damm's thesis (2004), as published.
-_DAMM: Final = (
-    "0317598642",
-    "7092154863",
-    "4206871359",
-    "1750983426",
-    "6123045978",
-    "3674209581",
-    "5869720134",
-    "8945362017",
-    "9438617205",
-    "2581436790",
+_DAMM: Final = tuple(
+    tuple(map(int, row))
+    for row in (
+        "0317598642",
+        "7092154863",
+        "4206871359",
+        "1750983426",
+        "6123045978",
+        "3674209581",
+        "5869720134",
+        "8945362017",
+        "9438617205",
+        "2581436790",
+    )
 )
 
 
@@ -45,7 +48,7 @@ def damm_digit(digits: str) -> str:
     """The check digit that follows `digits`: it catches every single error and transposition."""
     interim = 0
     for digit in digits:
-        interim = int(_DAMM[interim][int(digit)])
+        interim = _DAMM[interim][int(digit)]
     return str(interim)
 
 

@@ -37,7 +37,7 @@ from terminal.kiosk.events import (
 )
 from terminal.kiosk.records import HISTORY_ROWS
 from terminal.kiosk.states import RedeemOrder
-from terminal.outcomes import Counter, Redeemed, Reversed
+from terminal.outcomes import Counter, Redeemed, Reversed, View
 from vouchers.reasons import Refusal
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,8 @@ class CounterWorker:
                 answer = _failure(question, error, unknown=True)
             if answer is not None:
                 self._post(answer)
+            if isinstance(answer, LookedUp) and isinstance(answer.answer, View):
+                self._counter.prepare(answer.answer.handle)
             del question  # the number of a card is not kept until somebody asks the next one
 
     def _ask(self, question: CounterEffect) -> CounterEvent | None:

@@ -31,6 +31,7 @@ class MemoryCounter:
         self.results: dict[str, Redeemed] = {}
         self.rows: list[TapeRow] = list(TAPE)
         self.state = STATUS
+        self.prepared: list[str] = []
         self.unknown_answers = 0
         self.broken = False
         self.bug = False
@@ -58,6 +59,10 @@ class MemoryCounter:
         if view is None or last4 != LAST4:
             return Refusal(Reason.UNKNOWN_OR_WRONG)
         return view
+
+    def prepare(self, handle: str) -> None:
+        """There is nothing to begin on."""
+        self.prepared.append(handle)
 
     def look_up_card(self, number: str) -> Sequence[View] | Refusal:
         """The vouchers that were given to this number, joined by `+` in their key."""

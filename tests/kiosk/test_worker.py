@@ -77,6 +77,17 @@ def test_each_question_has_its_answer(bench: Bench) -> None:
     assert isinstance(status, StatusRead) and status.status == STATUS
 
 
+def test_what_comes_next_is_begun_once_the_view_is_out(bench: Bench) -> None:
+    """The clerk sees the voucher first; of a refusal or a card nothing is begun."""
+    found = bench.ask(AskLookUp(1, GOOD, LAST4))
+    bench.ask(AskLookUp(2, GOOD, "9999"))
+    bench.counter.vouchers["X+1"] = VIEW
+    bench.ask(AskCard(3, "X"))
+    bench.ask(AskHistory())
+    assert isinstance(found, LookedUp) and isinstance(found.answer, View)
+    assert bench.counter.prepared == [found.answer.handle]
+
+
 def test_a_card_opens_what_its_person_holds(bench: Bench) -> None:
     """All of them or a refusal; an outage is an answer too."""
     bench.counter.vouchers["X+1"] = bench.counter.vouchers["X+2"] = VIEW

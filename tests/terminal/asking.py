@@ -21,6 +21,7 @@ def redeem(
 ) -> Redeemed:
     """The redemption is booked."""
     seen = view(counter, sample.code(generation), sample.last4)
+    counter.prepare(seen.handle)
     asked = request or f"r-{sample.voucher}-{generation}-{shares}"
     done = counter.redeem(seen.handle, shares, clerk="li", request=asked)
     assert isinstance(done, Redeemed), done
