@@ -197,6 +197,26 @@ def test_modules_named_in_the_map_exist() -> None:
         assert f"{package}/" in written
 
 
+PROOF = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    """docs/guarantees.md: each row of the table has proofs, and each proof is a test."""
+    rows = [line for line in text("docs/guarantees.md").splitlines() if line.count("|") == 4]
+    promises = [row for row in rows if "::" in row or row.endswith(". |")]
+    assert len(promises) >= 13
+    for row in promises:
+        proofs = PROOF.findall(row)
+        assert proofs, row
+        for file, name in proofs:
+            found = {
+                node.name
+                for node in ast.walk(ast.parse(text(file)))
+                if isinstance(node, ast.FunctionDef)
+            }
+            assert name in found, f"{file}::{name}"
+
+
 def test_ci_runs_the_command_of_the_readme() -> None:
     """.ci/run ends with the test command that the README gives."""
     assert text(".ci/run").rstrip().splitlines()[-1] == "make test"
