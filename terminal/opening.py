@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from terminal.errors import OutOfService
 from terminal.parts import FoundRow, Parts
 from terminal.replica import Product
-from vouchers import qr, sealed
+from vouchers import ids, qr, sealed
 from vouchers.codes import read_last4
 from vouchers.credential import PlatformCode, SignedQr, read_credential
 from vouchers.entries import Kind
@@ -25,6 +25,9 @@ from vouchers.reasons import Reason, Refusal
 from vouchers.rules import ProductRule
 from vouchers.sealed import Record, SealKey
 from vouchers.standing import Standing, VoucherState, effective
+
+_SEALED_STATES = (VoucherState.LIVE, VoucherState.REFUNDING)
+"""Central keeps the current code of these sealed; other vouchers need none."""
 
 
 class Opened(Struct, frozen=True):
@@ -150,9 +153,24 @@ def _row(parts: Parts, key: SealKey) -> bytes | None:
         return parts.replica.sealed(key.row_key)
     own = bytes(max(rows)[1])
     record = sealed.open_record(own, key)
+    if _central_sealed(parts, record):
+        return parts.replica.sealed(key.row_key)
     if record.generation < record.horizon:
         return own
     return parts.replica.sealed(key.row_key) or own
+
+
+def _central_sealed(parts: Parts, record: Record) -> bool:
+    """Whether the replica has central's row of a code that we made: ours is then one too many, and
+    opens with the last four digits of a mobile that may have been changed since (EV-038).
+    """
+    state = parts.known_state(record.voucher)
+    if state is None or state.standing.state not in _SEALED_STATES:
+        return False
+    if record.generation < state.standing.generation:
+        return False  # replaced: central need not have known this code at all
+    unseen = parts.own_uses(record.voucher, state.reflects_epoch, state.reflects_seq)
+    return not unseen and parts.replica.sealed_through() >= ids.uuid_ms(record.voucher)
 
 
 def _find_card(parts: Parts, person: SealKey) -> list[Opened | Refusal]:

@@ -10,7 +10,7 @@ file serves.
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import assert_never
@@ -38,6 +38,8 @@ class ReplicaWriter:
         self._path, self._key = path, key
         self._lock = threading.RLock()
         self._connection: apsw.Connection | None = None
+        self._complete: dict[int, str] = {}
+        """Per bucket, the moment as of which its last row was here and its codes were sealed."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -83,8 +85,11 @@ class ReplicaWriter:
                 " ON CONFLICT (bucket) DO UPDATE SET cursor = excluded.cursor",
                 (bucket, page.cursor),
             )
-            if page.sealed_through is not None:
-                _set_meta(connection, "sealed_through", page.sealed_through)
+            complete = self._complete
+            if page.sealed_through is not None and not page.more:
+                complete = complete | {bucket: page.sealed_through}
+                _set_sealed_through(connection, complete)
+        self._complete = complete
         return any(isinstance(item, feed.PolicyPut) for item in page.items)
 
     def confirm(self, at_ms: int) -> None:
@@ -183,6 +188,18 @@ def _check(snapshot: Path, database_key: bytes) -> None:
 def _cursor(connection: apsw.Connection, bucket: int) -> str:
     row = connection.execute("SELECT cursor FROM cursor WHERE bucket = ?", (bucket,)).fetchone()
     return "0" if row is None else str(row[0])
+
+
+def _set_sealed_through(connection: apsw.Connection, complete: Mapping[int, str]) -> None:
+    """The promise is about all buckets that hold vouchers: as of the one that is furthest behind.
+
+    Half a bucket, or half of them, keeps an earlier promise.
+    """
+    rows = connection.execute("SELECT DISTINCT bucket FROM product WHERE bucket != 0")
+    moments = [complete.get(int(str(row[0]))) for row in rows] or list(complete.values())
+    known = [moment for moment in moments if moment is not None]
+    if len(known) == len(moments):
+        _set_meta(connection, "sealed_through", min(known))
 
 
 def _set_meta(connection: apsw.Connection, key: str, value: str) -> None:

@@ -57,6 +57,11 @@ def uuid7(ms: int, rand: bytes) -> str:
     return str(uuid.UUID(int=value))
 
 
+def uuid_ms(text: str) -> int:
+    """When a UUIDv7 was made, milliseconds UTC."""
+    return int.from_bytes(uuid_bytes(text)[:6], "big")
+
+
 def is_uuid(text: str) -> bool:
     """Whether a text is a UUID in its one lower-case form."""
     return _UUID.fullmatch(text) is not None

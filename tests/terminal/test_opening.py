@@ -7,7 +7,7 @@ from terminal.counter import ShopCounter
 from terminal.parts import Claimed, FoundRow
 from tests.terminal.asking import detail, reason, redeem, view
 from tests.terminal.shop import HERE, NOW, THERE, Sample, Shop
-from vouchers import codes, qr, sealed
+from vouchers import codes, qr, sealed, times
 from vouchers.reasons import Reason
 from vouchers.sealed import Record
 from vouchers.standing import Standing, VoucherState
@@ -150,6 +150,34 @@ def test_the_rest_of_a_voucher_that_only_central_knows_needs_central(
     assert row is not None
     counter.parts.online.rows[key.row_key] = FoundRow(bytes(row[0]), first.standing, 0, 0)
     assert view(counter, sample.code(1), sample.last4).left == 2
+
+
+def test_a_former_number_opens_no_code_that_was_made_here(shop: Shop, counter: ShopCounter) -> None:
+    """EV-038: once central's rows of the voucher are here, ours under the former last four digits
+    opens nothing; until they are, it must open, because nobody else has the code.
+    """
+    sample = shop.issue(3)
+    done = redeem(counter, sample, 1)
+    seq = counter.parts.journal.head().seq
+    with shop.database:
+        shop.database.execute("DELETE FROM sealed WHERE voucher = ?", (sample.voucher,))
+        shop.database.execute(
+            "UPDATE state SET version = 2, used = 1, generation = 1, reflects_epoch = 1,"
+            " reflects_seq = ? WHERE voucher = ?",
+            (seq, sample.voucher),
+        )
+    assert view(counter, sample.code(1), sample.last4).left == 2
+    key = sealed.stretch(sample.code(1), "9876", shop.vault)
+    record = Record(
+        sample.voucher, sample.secret, 1, codes.horizon(3), 3, sample.product, HERE, 3000
+    )
+    with shop.database:
+        row = (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher)
+        shop.database.execute("INSERT INTO sealed VALUES (?, ?, ?)", row)
+        shop.set_meta("sealed_through", times.format_utc(NOW + DAY_MS))
+    assert reason(counter.look_up(sample.code(1), sample.last4)) is Reason.UNKNOWN_OR_WRONG
+    assert view(counter, sample.code(1), "9876").left == 2
+    assert done.successor_code == sample.code(1)
 
 
 def test_a_row_that_arrived_before_its_state_needs_central(

@@ -79,7 +79,7 @@ def one(shop: Shop, question: str) -> object:
 
 
 def test_a_page_and_its_cursor_are_applied_together(shop: Shop, port: ReplicaOfTerminal) -> None:
-    """Every kind of item lands, and the cursor and `sealed_through` with them."""
+    """Every kind of item lands, and the cursor with them."""
     items = (
         product(),
         state(used=2),
@@ -87,18 +87,32 @@ def test_a_page_and_its_cursor_are_applied_together(shop: Shop, port: ReplicaOfT
         {"t": "sealed", "op": "put", "k": b64u(b"k" * 16), "record": "AAAA", "voucher": VOUCHER},
         {"t": "key", "op": "put", "kid": 2, "key": b64u(b"q" * 32)},
     )
-    through = "2024-07-11T00:00:00.000Z"
-    port.apply_page(
-        0, page(*items, reflects={"epoch": 1, "seq": 4}, sealed_through=through, to="1.a.9")
-    )
+    port.apply_page(0, page(*items, reflects={"epoch": 1, "seq": 4}, to="1.a.9"))
     assert port.cursor(0) == "1.a.9" and port.cursor(1) == "0"
-    assert one(shop, "SELECT value FROM meta WHERE key = 'sealed_through'") == through
     assert one(shop, "SELECT name FROM product WHERE id = 7") == "Tea 茶"
     assert one(shop, "SELECT name FROM outlet WHERE id = 9") == "New"
     assert one(shop, "SELECT count(*) FROM sealed") == 1
     assert one(shop, "SELECT reflects_seq FROM state") == 4
     assert one(shop, "SELECT count(*) FROM meta WHERE key = 'key:2'") == 1
     assert list(port.buckets()) == [0, 1, 4]
+
+
+def test_sealed_through_is_what_all_of_the_replica_reached(
+    shop: Shop, port: ReplicaOfTerminal
+) -> None:
+    """A page of one bucket, or half of a bucket, promises nothing about the rest."""
+
+    def promised() -> object:
+        return one(shop, "SELECT value FROM meta WHERE key = 'sealed_through'")
+
+    before = promised()
+    times_of = [f"2024-07-11T00:00:0{second}.000Z" for second in range(4)]
+    port.apply_page(0, page(product(), sealed_through=times_of[0]))
+    port.apply_page(4, page(state(), sealed_through=times_of[1]))
+    port.apply_page(1, page(more=True, sealed_through=times_of[2]))
+    assert promised() == before
+    port.apply_page(1, page(at="1.a.1", to="1.a.2", sealed_through=times_of[3]))
+    assert promised() == times_of[1]
 
 
 def test_what_central_takes_back_is_gone(shop: Shop, port: ReplicaOfTerminal) -> None:

@@ -162,3 +162,10 @@ def test_base64url_has_one_form(text: str) -> None:
     """Design section 6: padding, the other alphabet and stray bits at the end are refused."""
     with pytest.raises(ValueError, match="base64url"):
         ids.unb64u(text)
+
+
+def test_a_uuid_tells_when_it_was_made() -> None:
+    """What is written into a UUIDv7 is read out of it; another text is refused."""
+    assert ids.uuid_ms(ids.uuid7(1_720_584_000_123, bytes(10))) == 1_720_584_000_123
+    with pytest.raises(ValueError):
+        ids.uuid_ms("no uuid")
