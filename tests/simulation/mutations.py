@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from sqlalchemy import update
 
-from central import claims, ledger, schema
+from central import claims, ledger, schema, sealing
 from central.service import Work
 from sync.downlink import Downlink
 from terminal import redeem as redeeming
@@ -232,6 +232,12 @@ def refunded_shares_are_free(patch: pytest.MonkeyPatch) -> None:
         "_judge_redemptions",
         lambda facts, standing_: judge(changed(facts, refunded_shares=0), standing_),
     )
+
+
+@mutation
+def former_last4_still_open(patch: pytest.MonkeyPatch) -> None:
+    """A change of mobile leaves the rows of the former number in place."""
+    patch.setattr(sealing, "forget", lambda *_: None)
 
 
 @mutation

@@ -27,7 +27,7 @@ from tests.simulation.seams import FUSE, Crash, TillClock, Time, seams
 from tests.simulation.service import Answered, Asked, Service
 from tests.simulation.template import MOBILES, OFFLINE_TOO, ONLINE_ONLY, TILLS, Template
 from tests.simulation.till import Till
-from vouchers.reasons import Refusal
+from vouchers.reasons import Reason, Refusal
 from vouchers.times import DAY_MS, HOUR_MS, MINUTE_MS
 
 
@@ -65,6 +65,7 @@ class World:
         self._customers: list[Customer] = []
         self._wishes: list[Wish] = []
         self._nested = False
+        self._slips: dict[tuple[str, str], Customer] = {}
 
     # --- the frame --------------------------------------------------------------------------
 
@@ -262,16 +263,26 @@ class World:
             self._say(till.name, "refuses", done.reason)
             self.auditor.count(f"refused {done.reason}")
             self.auditor.refused(till, wish.request)
+            self._knows_its_own_slips(wish, done)
             return
         self._say(till.name, "redeemed", done.serial, done.shares, done.left, done.mode)
         self.auditor.redeemed(till, wish.request, done)
-        self._slip(done)
+        self._slip(till, done)
 
-    def _slip(self, done: Redeemed) -> None:
+    def _slip(self, till: Till, done: Redeemed) -> None:
         """The customer takes the slip with the next code."""
         for customer in self._customers:
             if customer.voucher == done.voucher and done.successor_code is not None:
                 customer.shown.append(done.successor_code)
+                self._slips[till.name, done.successor_code] = customer
+
+    def _knows_its_own_slips(self, wish: Wish, refusal: Refusal) -> None:
+        """A code that this till gave out is never unknown to it, unless the number was changed."""
+        customer = self._slips.get((wish.till.name, wish.credential))
+        if customer is None or wish.till.posid in self.auditor.cut or customer.former:
+            return
+        unknown = refusal.reason is Reason.UNKNOWN_OR_WRONG and wish.last4 == customer.last4
+        insist(not unknown, wish.till.name, "does not know the code it gave out")
 
     def _again(self) -> None:
         if self._wishes:
@@ -513,6 +524,12 @@ class World:
 
     def _present_one(self, till: Till, row: Any, customer: Customer) -> None:
         assert till.process is not None
+        for credential, last4 in customer.former[-2:]:
+            if last4 != customer.last4:  # else it was changed back
+                found = till.process.counter.look_up(credential, last4)
+                no = found.refusal if isinstance(found, View) else found
+                fine = no is not None and (no is found or no.reason is Reason.REPLACED)
+                insist(fine, till.name, "opens with a former number:", found)
         if row["state"] not in ("live", "refunding"):
             return
         sold = self.auditor.sold[customer.voucher]
