@@ -2,8 +2,8 @@
 
 Responsible for: calling the route functions of `central.api` with bytes, and giving back bytes.
 Not responsible for: anything a route decides. What is left out: Litestar, uvicorn, TLS and the
-signatures of requests; who calls is taken on trust. The feed's route is asynchronous, so its few
-lines are written again here, without the wait.
+signatures of requests; who calls is taken on trust. The routes of the feed and of snapshots wait,
+or have threads of their own, so their few lines are written again here.
 """
 
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from central.errors import OutOfService
 from central.feed import Reader, Resync
 from central.hello import Terminal
 from central.service import Central
+from sync import messages
 from sync.limits import FEED_ITEMS_MAX
 from sync.signing import Message, SignatureError
 
@@ -99,6 +100,10 @@ class Service:
         match asked.path.split("/"):
             case ["feed"]:
                 return self._feed(request)
+            case ["snapshot"]:
+                wire.called(request, b"")
+                built = snapshot.current(self.central)
+                return messages.encode(snapshot.manifest(built, self.desk.gate.ring))
             case ["snapshots", sha256]:
                 wire.called(request, b"")
                 path = snapshot.file_of(self.central, sha256)
@@ -131,7 +136,6 @@ _ROUTES: Final[dict[str, Any]] = {
     "verdicts": terminals.changed_verdicts,
     "claims": journal.claim,
     "lookups": replica.look_up,
-    "snapshot": replica.manifest,
 }
 _WITH_BODY: Final = ("enrolments", "hello", "claims", "lookups")
 
