@@ -10,25 +10,38 @@ import re
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from terminal.kiosk import app as screen
 from terminal.kiosk.app import KioskApp
 from terminal.kiosk.clock import now_ms
-from terminal.kiosk.events import HistoryRead, LookedUp, Scanned, Settled, StatusRead, Typed
+from terminal.kiosk.events import (
+    CardOpened,
+    CardRead,
+    HistoryRead,
+    LookedUp,
+    Pressed,
+    Scanned,
+    Settled,
+    StatusRead,
+    Typed,
+)
 from terminal.kiosk.pages import Setting
 from terminal.kiosk.session import Session
-from terminal.kiosk.states import Asking, Committing, Looking
+from terminal.kiosk.states import Act, Asking, Committing, Looking
 from terminal.kiosk.text import cells
 from terminal.words import Language
 from tests.kiosk.memory_counter import GOOD, MemoryCounter
-from tests.kiosk.scenery import NOON, REDEEMED, STATUS, TAPE, VIEW
+from tests.kiosk.scenery import NOON, REDEEMED, SINGLE, STATUS, TAPE, VIEW
 from vouchers.reasons import Reason, Refusal
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+SPA = replace(SINGLE, product_name="Spa 60 min", valid_until=NOON + 90 * 86_400_000)
 FONTS = "DejaVu Sans Mono, Noto Sans Mono CJK SC, Noto Sans CJK SC, monospace"
 
 
 async def draw(language: Language) -> dict[str, str]:
-    """The question, the outcome and a refusal."""
+    """The question, the outcome, a refusal and the vouchers of an ID card."""
     session = Session(MemoryCounter({}), Setting(language, ZoneInfo("Asia/Shanghai")))
     app = KioskApp(session, driver=None)
     found: dict[str, str] = {}
@@ -60,6 +73,15 @@ async def draw(language: Language) -> dict[str, str]:
             session.feed(Typed(digit, 0))
         answer(session, Refusal(Reason.REPLACED))
         await keep("refused")
+        session.feed(Pressed(Act.CLEAR, 0))
+        session.feed(CardRead("11010519491231002X", 0))
+        stage = session.shown.stage
+        assert isinstance(stage, Looking)
+        over = Refusal(Reason.EXPIRED, {"until": NOON})
+        views = (VIEW, SPA, replace(SINGLE, max_now=0, valid_until=NOON, refusal=over))
+        session.feed(CardOpened(stage.ticket, views, 0))
+        session.feed(Typed("2", 0))
+        await keep("choosing")
     return found
 
 
