@@ -249,6 +249,16 @@ def compare_head(
     return _compare(head.seq, head.hash, own_hash)
 
 
+def go_on_from(sending: Sending, head: Head | None, *, epoch: int, acknowledged: int) -> Sending:
+    """Where to go on after a hello: a central that holds less than it signed for was put back from
+    a backup, and gets again what it lost, also when nothing new would come to show the gap.
+    """
+    if head is not None and head.epoch != epoch:
+        return sending
+    held = 0 if head is None else head.seq
+    return sending if held >= acknowledged else replace(sending, resume=held + 1)
+
+
 def told_to_stop(error: SyncError) -> Fence | None:
     """The fence that central itself puts up, None for any other error."""
     if isinstance(error, Refused):

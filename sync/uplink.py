@@ -212,6 +212,10 @@ class Uplink:
                 answer.head, epoch=epoch, own_hash=lambda seq: ports.journal.hash_at(epoch, seq)
             )
         )
+        acknowledged = ports.journal.acknowledged(epoch)
+        self._memory[epoch] = sender.go_on_from(
+            self._sending(epoch), answer.head, epoch=epoch, acknowledged=acknowledged
+        )
         ports.holder.directed(answer.directives, request.nonce)
 
     def _hear_time(self, answer: Hello, nonce: str, asked_ms: int) -> None:

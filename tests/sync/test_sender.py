@@ -239,6 +239,22 @@ def test_another_refusal_only_costs_time():
     assert (after.batch_max, after.pace.failures, after.fence) == (BATCH_ENTRIES_MAX, 1, None)
 
 
+@pytest.mark.parametrize(
+    ("head", "resume"),
+    [
+        (Head(epoch=2, seq=7, hash=FIRST_PREV), None),  # as it should be
+        (Head(epoch=2, seq=9, hash=FIRST_PREV), None),  # an answer of central's was lost
+        (Head(epoch=2, seq=4, hash=FIRST_PREV), 5),
+        (None, 1),
+        (Head(epoch=1, seq=4, hash=FIRST_PREV), None),  # it does not know this epoch: pair again
+    ],
+)
+def test_a_central_that_was_put_back_gets_again_what_it_lost(head, resume):
+    """It signed for 7 entries of epoch 2, and says at hello what it holds now."""
+    after = sender.go_on_from(Sending(), head, epoch=2, acknowledged=7)
+    assert after == Sending(resume=resume)
+
+
 def test_heads_are_compared_at_hello():
     """Behind or equal is fine; ahead or different is not; epochs come first."""
     chain = Chain().grown(3)
