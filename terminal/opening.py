@@ -176,11 +176,13 @@ def _central_sealed(parts: Parts, record: Record) -> bool:
 def _find_card(parts: Parts, person: SealKey) -> list[Opened | Refusal]:
     """The rows of a person, i = 0.. until one is missing."""
     found: list[Opened | Refusal] = []
-    key = sealed.id_row(person, 0)
-    while (record := parts.replica.sealed(key.row_key)) is not None:
+    for index in range(sealed.ID_ROWS_MAX):
+        key = sealed.id_row(person, index)
+        record = parts.replica.sealed(key.row_key)
+        if record is None:
+            break
         opened = _opened(parts, record, key, "", credential=ID_CARD)
         found.append(_with_standing(parts, opened))
-        key = sealed.id_row(person, len(found))
     if found:
         return found
     # Bought a moment ago. Only the first is asked for: the next one's miss would be charged.

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
-from tests.vouchers.counter import ELSEWHERE, a_case, answer
+from tests.vouchers.counter import ELSEWHERE, HERE, NOW, a_case, answer
 from vouchers import rules
+from vouchers.booking import Use, VoucherFacts, book
+from vouchers.entries import Kind
 from vouchers.presented import ID_CARD, generation_after, next_code_here, presented
-from vouchers.standing import VoucherState
+from vouchers.reasons import Refusal
+from vouchers.standing import OwnUse, Standing, VoucherState, effective
 
 
 def by_card(**parts: Any) -> rules.Case:
@@ -98,3 +104,56 @@ def test_the_entry_says_where_the_decision_led(credential: str, evidence: str, c
 def test_who_makes_the_next_code(credential: str, evidence: str, here: bool) -> None:
     """EV-049: one rule for the counter, its slip, and the generation that central books."""
     assert next_code_here(credential, evidence) is here
+
+
+@dataclass
+class Counter:
+    """A terminal that never hears of the others: central's first word and its own uses."""
+
+    standing: Standing
+    own: list[OwnUse] = field(default_factory=list)
+
+    def use(self, credential: str, count: int) -> tuple[rules.Case, rules.Accepted | Refusal]:
+        """Present the newest code that this terminal knows, or the card; redeem if it may."""
+        now = effective(self.standing, self.own)
+        case = a_case(count=count, credential=credential, known=asdict(now), posture=None)
+        case = replace(case, record=presented(case.record, now, ID_CARD))
+        decided = rules.decide(case)
+        if isinstance(decided, rules.Accepted):
+            self.own.append(OwnUse(case.record.generation, count, decided.generation_after))
+        return case, decided
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from(["code", ID_CARD]), st.integers(1, 3)),
+        max_size=12,
+    )
+)
+def test_counters_and_central_agree_on_the_generation(steps: list[tuple[int, str, int]]) -> None:
+    """EV-049: whatever mix of codes and cards, apart from each other: central's generation is the
+    newest that any counter reached, its count the sum, and no card was called replaced.
+    """
+    first = a_case().standing
+    counters = [Counter(first) for _ in range(3)]
+    uses: list[Use] = []
+    for arrival, (which, credential, count) in enumerate(steps):
+        case, decided = counters[which].use(credential, count)
+        if isinstance(decided, Refusal):
+            assert str(decided.reason) in ("used_up", "not_enough_left")
+            continue
+        said = SimpleNamespace(
+            generation=case.record.generation,
+            left=decided.left,
+            successor=decided.successor,
+            credential=credential,
+            evidence="row",
+        )
+        after = generation_after(said)
+        name = f"T{which}"
+        uses.append(Use(f"{name}_{arrival}", Kind.REDEEMED, name, HERE, count, after, NOW, arrival))
+    facts = VoucherFacts(5, 0, first.valid_from, first.valid_until, frozenset({HERE}), HERE)
+    booked = book(facts, uses)
+    assert booked.used == sum(use.shares for use in uses)
+    reached = [effective(each.standing, each.own).generation for each in counters]
+    assert booked.generation == max(reached)
