@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Meta
 
 Name = Annotated[str, Meta(max_length=200)]
+IssuerPattern = Annotated[str, Meta(max_length=200, pattern=r"^(?!.*\*.*\*)[^{}]*\{code\}[^{}]*$")]
+"""`vouchers.patterns`: a text with `{code}` where the digits are and at most one `*`."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +62,8 @@ class Scanner(Section, frozen=True, kw_only=True):
     profile: Name = "generic-serial"
     url_parameters: tuple[Name, ...] = ("code", "yph")
     """Parameters of a scanned web link that carry the code; the link is never opened."""
+    issuer_patterns: tuple[IssuerPattern, ...] = ()
+    """What else may stand around a code, such as qr{code} or https://v.example/v/{code}*."""
     gs1_identifier: Annotated[str, Meta(pattern=r"^([0-9]{2,4})?$")] = ""
     """The GS1 application identifier that carries the code, such as 21; empty: none."""
     wedge_gap_ms: Annotated[int, Meta(ge=10, le=200)] = 35

@@ -38,6 +38,7 @@ class Options(Struct, frozen=True):
     url_parameters: tuple[str, ...] = ("code", "yph")
     min_free_mb: int = 0
     ask_passphrase: Callable[[], str] | None = None
+    issuer_patterns: tuple[str, ...] = ()
 
 
 def open_parts(
@@ -116,6 +117,7 @@ def _assemble(
         server_keys=identities.server_keys(identity),
         policy=policy,
         url_parameters=options.url_parameters,
+        issuer_patterns=options.issuer_patterns,
         min_free_mb=options.min_free_mb,
         online=online,
     )

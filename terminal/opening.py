@@ -110,7 +110,7 @@ def standing_of(parts: Parts, opened: Opened) -> Standing:
 
 
 def _presented(parts: Parts, credential: str) -> tuple[str, qr.VoucherQr | None] | Refusal:
-    found = read_credential(credential, parts.url_parameters)
+    found = read_credential(credential, parts.url_parameters, parts.issuer_patterns)
     match found:
         case PlatformCode(digits):
             return digits, None

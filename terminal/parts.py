@@ -86,6 +86,7 @@ class Parts:
     server_keys: dict[int, Ed25519PublicKey]
     policy: Policy
     url_parameters: tuple[str, ...]
+    issuer_patterns: tuple[str, ...] = ()
     min_free_mb: int = 0
     online: Online | None = None
     wiped: bool = False

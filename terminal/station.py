@@ -293,7 +293,8 @@ class Station:
 def options(place: Place, ask: Callable[[], str] | None) -> Options:
     """What the settings say about the core."""
     settings = place.loaded.settings
-    return Options(settings.scanner.url_parameters, settings.disk.min_free_mb, ask)
+    scanner = settings.scanner
+    return Options(scanner.url_parameters, settings.disk.min_free_mb, ask, scanner.issuer_patterns)
 
 
 def style(loaded: Loaded) -> "SlipStyle":

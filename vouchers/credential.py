@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
 
-from vouchers import codes, qr
+from vouchers import codes, patterns, qr
 from vouchers.limits import CREDENTIAL_CHARS_MAX
 from vouchers.reasons import Reason, Refusal
 
@@ -37,9 +37,13 @@ class SignedQr(Struct, frozen=True):
 
 
 def read_credential(
-    text: str, url_parameters: Collection[str] = URL_PARAMETERS
+    text: str,
+    url_parameters: Collection[str] = URL_PARAMETERS,
+    issuer_patterns: Collection[str] = (),
 ) -> PlatformCode | SignedQr | Refusal:
     """Read what a scanner or clerk entered. A refusal's `looks_like` names the mistake.
+
+    `issuer_patterns` (`vouchers.patterns`) are tried on anything but a signed QR.
 
     `looks_like` is one of `empty, length, text, mobile, link, payment, goods`.
     """
@@ -51,6 +55,9 @@ def read_credential(
     if qr.looks_signed(trimmed):
         # A space is a digit of base45, so the end of a QR is not trimmed like that of a code.
         return SignedQr(text.strip("\r\n\t").lstrip())
+    within = patterns.code_in(trimmed, issuer_patterns)
+    if within is not None:
+        return _code(within)
     if trimmed.lower().startswith(("http://", "https://")):
         return _read_link(trimmed, url_parameters)
     digits = codes.read_code(trimmed)
@@ -68,7 +75,11 @@ def _read_link(link: str, url_parameters: Collection[str]) -> PlatformCode | Ref
     found = [value for name, value in pairs if name in url_parameters]
     if not found:
         return mistake
-    digits = codes.read_code(found[0])
+    return _code(found[0])
+
+
+def _code(text: str) -> PlatformCode | Refusal:
+    digits = codes.read_code(text)
     return PlatformCode(digits) if isinstance(digits, str) else digits
 
 

@@ -1,6 +1,7 @@
 """Settings files: which is found, what is believed, and what an error says."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from config import loader
 from config.loader import SettingsError
 from config.schema import Settings
+from vouchers.patterns import FORM
 
 
 def write(folder: Path, text: str | bytes, name: str = "hexiao.toml") -> Path:
@@ -120,3 +122,19 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
     path.chmod(0)
     with pytest.raises(SettingsError, match="cannot be read"):
         loader.load(str(path))
+
+
+@pytest.mark.parametrize("pattern", ["qr", "{code}{code}", "*{code}*", "{shop}{code}", "{code"])
+def test_an_issuer_pattern_is_checked_when_it_is_read(tmp_path: Path, pattern: str) -> None:
+    """One {code}, at most one *, no other braces: as `vouchers.patterns` reads them."""
+    assert re.fullmatch(FORM, pattern) is None
+    path = write(tmp_path, f'[scanner]\nissuer_patterns = ["qr{{code}}", "{pattern}"]\n')
+    with pytest.raises(SettingsError, match="issuer_patterns"):
+        loader.load(str(path))
+
+
+def test_issuer_patterns_that_are_some(tmp_path: Path) -> None:
+    """What the documentation shows."""
+    path = write(tmp_path, '[scanner]\nissuer_patterns = ["qr{code}", "https://v.example/{code}*"]')
+    found = loader.load(str(path)).settings.scanner.issuer_patterns
+    assert all(re.fullmatch(FORM, one) for one in found) and len(found) == 2

@@ -82,6 +82,22 @@ def test_a_terminal_is_paired_synced_and_redeems_by_command(central: Central, ru
     assert (status, said["pushed"], said["up_to"], said["replica_age_s"]) == (0, 1, 1, 0)
 
 
+def test_a_code_inside_an_issuer_s_pattern(central: Central, run: Run, config: Path) -> None:
+    """Only where the owner said so: the prefix of a reader, the path of a link."""
+    bought = central.issue(2)
+    run("enrol", central.url, central.code("STATION"))
+    run("sync", "--once")
+    wrapped = f"https://v.example/v/{bought['code']}?from=sms"
+    assert run("lookup", wrapped, LAST4)[1]["reason"] == "malformed"
+    text = config.read_text().replace(
+        "[scanner]", '[scanner]\nissuer_patterns = ["qr{code}", "https://v.example/v/{code}*"]'
+    )
+    config.write_text(text)
+    for presented in (wrapped, f"QR{bought['code']}"):
+        status, said = run("lookup", presented, LAST4)
+        assert (status, said["ok"], said["left"]) == (0, True, 2)
+
+
 def test_sync_says_when_central_is_not_reached(
     central: Central, run: Run, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,3 +122,42 @@ def test_the_parameters_are_the_owners() -> None:
 def test_a_link_with_a_bad_code_says_so(value: str, refusal: Refusal) -> None:
     """Decision 13: the code inside a link is judged like a typed one."""
     assert read_credential(f"https://a.example/?code={value}") == refusal
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        (f"qr{CODE}", "qr{code}"),
+        (f"QR{CODE}\r\n", "qr{code}"),
+        (f"ic{CODE[:3]} {CODE[3:]}", "ic{code}"),
+        (f"https://v.example/v/{CODE}", "https://v.example/v/{code}*"),
+        (f"https://v.example/v/{CODE}?from=sms&n=1", "https://v.example/v/{code}*"),
+        (f"https://any.example/a/b/{CODE}.html", "*/{code}.html"),
+        (f"(shop) [1+1] {CODE}", "(shop) [1+1] {code}"),
+    ],
+)
+def test_an_issuer_s_pattern_gives_up_its_code(text: str, pattern: str) -> None:
+    """Hardware notes 5.3: reader prefixes and links with the code in their path, where the owner
+    said so, and only there."""
+    assert read_credential(text, (), ("no{code}", pattern)) == PlatformCode(CODE)
+    assert not isinstance(read_credential(text, ()), PlatformCode)
+
+
+@pytest.mark.parametrize("text", [f"xqr{CODE}", f"qr{CODE}x", "qr123", f"qr{'1' * 50}", "qr"])
+def test_a_pattern_fits_whole_or_not_at_all(text: str) -> None:
+    """Nothing is taken out of the middle of something else."""
+    assert looks_like(text) == "text"
+    assert not isinstance(read_credential(text, (), ("qr{code}",)), PlatformCode)
+
+
+def test_the_code_in_a_pattern_is_judged_like_a_typed_one() -> None:
+    """Decision 13: a wrong digit is told, a signed QR is never taken apart."""
+    assert read_credential(f"qr{MISTYPED}", (), ("qr{code}",)) == Refusal(Reason.MISTYPED)
+    assert isinstance(read_credential(f"HX1:{CODE}", (), ("*{code}",)), SignedQr)
+
+
+def test_no_pattern_holds_the_counter_up() -> None:
+    """The longest text that is read at all, made to fit late or never."""
+    text = "1" * 4_096
+    for pattern in ("*{code}x", "{code}*x", "1*{code}1x"):
+        assert not isinstance(read_credential(text, (), (pattern,)), PlatformCode)
