@@ -343,10 +343,10 @@ def test_a_bug_is_a_problem_not_a_traceback(
 ) -> None:
     till = pair("POS1")
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise AssertionError("planted")
 
-    monkeypatch.setattr("central.feed.read_page", broken)
+    monkeypatch.setattr("central.feed.read_shared", broken)
     with pytest.raises(SyncRefused) as no:
         till.http.feed(1, after="0", limit=1, wait_s=0)
     assert (no.value.problem.status, no.value.reason) == (500, "internal")
