@@ -1,14 +1,14 @@
 """A snapshot on its way to disk.
 
 Responsible for: writing what arrives beside its final name, continuing an earlier part, checking
-size and SHA-256, and making the whole file durable before it gets its name. Not responsible for:
-the network, or for opening the file.
-Invariant: a file under the final name is whole, verified and synced; what did not verify is gone,
-and so is what the disk would not take.
+size and SHA-256, and giving the whole file its name. Not responsible for: the network, opening the
+file, or making it durable: whoever puts it to use writes all of it anew first, encrypted.
+Invariant: a file that is named here is whole and verified; what did not verify is gone, and so is
+what the disk would not take. After a loss of power it is fetched again, whatever lies under the
+name.
 """
 
 import hashlib
-import os
 import re
 from pathlib import Path
 from types import TracebackType
@@ -80,15 +80,13 @@ class Download:
         self.have += len(chunk)
 
     def finish(self) -> None:
-        """Verify, sync and name the file. Raises `Garbled` and forgets what does not verify."""
+        """Verify and name the file. Raises `Garbled` and forgets what does not verify."""
         if self.have < self._size:
             raise Garbled(f"a snapshot ends at {self.have} of {self._size} bytes")
         if self._hash.hexdigest() != self._sha256:
             self._restart()
             raise Garbled("a snapshot has another hash than its manifest says")
-        file = self._open()
-        file.flush()
-        os.fsync(file.fileno())
+        self._open().flush()
         self._part.replace(self._path)
 
     def _open(self) -> IO[bytes]:

@@ -88,6 +88,11 @@ class ShopCounter:
             last(self._parts)
         self._stretcher.shutdown(wait=False, cancel_futures=True)
 
+    def make_way(self) -> None:
+        """Return when no use case runs: what has time lets whoever is waited for go first."""
+        with self._lock:
+            pass
+
     def pause(self) -> None:
         """Return once nothing goes on behind the counter: a bench waits where a clerk decides."""
         self._stretcher.submit(lambda: None).result()

@@ -53,7 +53,9 @@ class SyncWorker:
     ) -> None:
         self._counter = counter
         self._central: HttpCentral = connect(counter, insecure_http=insecure_http)
-        self._writer = ReplicaWriter(counter.parts.data.replica, database_key)
+        self._writer = ReplicaWriter(
+            counter.parts.data.replica, database_key, make_way=counter.make_way
+        )
         self._ports = Ports(
             journal=JournalOfTerminal(counter),
             replica=ReplicaOfTerminal(counter, self._writer),

@@ -10,7 +10,7 @@ import pytest
 from terminal.counter import OPENED_MAX, ShopCounter
 from terminal.errors import OutcomeUnknown, OutOfService
 from terminal.outcomes import Redeemed
-from terminal.parts import Claimed, FoundRow
+from terminal.parts import Claimed, FoundRow, Parts
 from tests.terminal.asking import all_entries, detail, reason, redeem, reverse, view
 from tests.terminal.shop import HERE, NOW, THERE, Shop, close
 from vouchers import entries
@@ -449,3 +449,30 @@ def test_policies_are_whole(shop: Shop) -> None:
     found = msgspec.json.decode(b'{"version": 1, "cli": {"redeem": "deny"}}', type=Policy)
     assert found == Policy(version=1, cli=Cli(redeem="deny"))
     assert NOW > 0
+
+
+def test_whoever_has_time_waits_for_the_use_case_that_runs(counter: ShopCounter) -> None:
+    """`make_way` returns at once at an idle counter, and else when the use case ended."""
+    counter.make_way()
+    order, inside, go_on = list[str](), threading.Event(), threading.Event()
+
+    def use_case(_: Parts) -> None:
+        inside.set()
+        assert go_on.wait(10)
+        order.append("use case")
+
+    def follower() -> None:
+        counter.make_way()
+        order.append("follower")
+
+    clerk = threading.Thread(target=lambda: counter.exclusive(use_case))
+    clerk.start()
+    assert inside.wait(10)
+    waiting = threading.Thread(target=follower)
+    waiting.start()
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    go_on.set()
+    for thread in (clerk, waiting):
+        thread.join(10)
+    assert order == ["use case", "follower"]

@@ -376,3 +376,42 @@ def test_what_is_installed_opens_with_this_key_only(
     stranger = ReplicaWriter(shop.data.replica, bytes(32))
     assert not stranger.readable()
     stranger.close()
+
+
+def test_what_happened_to_one_row_keeps_its_order(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """Rows are written in runs and sorted; put, taken back and put again is still there."""
+    first, second = b64u(b"k" * 16), b64u(b"a" * 16)
+
+    def row(key: str, record: bytes) -> dict[str, object]:
+        said: dict[str, object] = {"t": "sealed", "op": "put", "k": key, "voucher": VOUCHER}
+        return {**said, "record": b64u(record)}
+
+    port.apply_page(
+        0,
+        page(
+            row(first, b"one"),
+            state(version=3, used=1),
+            row(second, b"zzz"),
+            row(first, b"two"),
+            {"t": "sealed", "op": "del", "k": second},
+            {"t": "sealed", "op": "del", "k": first},
+            state(version=2, used=9),
+            row(first, b"aaa"),
+            state(version=4, used=4),
+        ),
+    )
+    assert one(shop, "SELECT group_concat(record) FROM sealed") == b"aaa".decode()
+    assert shop.database.execute("SELECT version, used FROM state").fetchall() == [(4, 4)]
+
+
+def test_a_long_page_makes_way_again_and_again(shop: Shop) -> None:
+    """A clerk who comes in the middle of it is let in before its end."""
+    asked: list[int] = []
+    writer = ReplicaWriter(shop.data.replica, shop.key, make_way=lambda: asked.append(1))
+    rows = [
+        {"t": "sealed", "op": "put", "k": b64u(bytes([n]) * 16), "record": "AA", "voucher": VOUCHER}
+        for n in range(200)
+    ]
+    writer.apply(0, page(*rows))
+    writer.close()
+    assert len(asked) == 8, "four times while rows are made, four times while they are written"
