@@ -24,11 +24,6 @@ from terminal.place import Place
 from terminal.station import Station
 
 if TYPE_CHECKING:
-    from drivers.scanner.scan import Scan
-    from terminal.front import Front
-    from terminal.outcomes import CardSeen
-
-if TYPE_CHECKING:
     from terminal.recovery import Brought
 
 HOLD_WAIT_S = 5.0
@@ -100,7 +95,7 @@ def show(
     everything was started.
     """
     try:
-        from terminal.kiosk import GateSettings, Sample, Setting, run_kiosk
+        from terminal.kiosk import Around, GateSettings, Sample, Setting, run_kiosk
         from terminal.words import Language
     except ImportError as error:
         raise Misconfigured(f"the kiosk needs Textual, which is not installed: {error}") from error
@@ -115,15 +110,14 @@ def show(
         customer_language=Language.ZH if chinese else Language.EN,
     )
 
-    def begin(deliver: Callable[["Scan | CardSeen"], None]) -> "Front | None":
-        station.start_behind(deliver, then)
-        return station.front if settings.scanner.port else None
-
     return run_kiosk(
         station.counter,
         setting,
-        scans=begin,
-        customer=station.front.show if settings.display.port else None,
+        Around(
+            scans=station.scan_into,
+            begin=lambda: station.start_behind(then),
+            customer=station.show_customer if settings.display.port else None,
+        ),
         gate=GateSettings(
             gap_s=settings.scanner.wedge_gap_ms / 1000, prefix=settings.scanner.wedge_prefix
         ),

@@ -18,7 +18,6 @@ from terminal import assembly, keys, startup
 from terminal.assembly import Options
 from terminal.counter import Lamps, ShopCounter
 from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService, TerminalError
-from terminal.front import Front
 from terminal.outcomes import CardSeen
 from terminal.place import Place
 from vouchers.ids import uuid7
@@ -53,7 +52,8 @@ class Station:
         """Open the counter; unless `equipped`, followers come later, by `start_behind`."""
         settings = place.loaded.settings
         self.place = place
-        self.front = Front()
+        self._deliver: Callable[[Scan | CardSeen], None] = lambda _: None
+        self._lines, self._showing = ("", ""), threading.Lock()
         self.printing: PrintWorker | None = None
         self.syncing: SyncWorker | None = None
         self._scanner: ScannerWorker | None = None
@@ -101,16 +101,14 @@ class Station:
         if self.syncing is not None:
             self.syncing.start()
 
-    def start_behind(
-        self, deliver: Callable[["Scan | CardSeen"], None], then: Callable[[], None] = lambda: None
-    ) -> None:
+    def start_behind(self, then: Callable[[], None] = lambda: None) -> None:
         """Load and start what is not running yet, in a thread, while the counter serves.
 
-        Scans and ID cards go to `deliver`; `then` is called at the end. What cannot be started is
-        a word in the status line: the clerk goes on without it.
+        `then` is called at the end. What cannot be started is a word in the status line: the clerk
+        goes on without it.
         """
         self._behind = threading.Thread(
-            target=self._bring_up, args=(deliver, then), name="start", daemon=True
+            target=self._bring_up, args=(then,), name="start", daemon=True
         )
         self._behind.start()
 
@@ -120,23 +118,23 @@ class Station:
         if self._behind is not None:
             self._behind.join(_SETTLE_S)
 
-    def scan_into(self, deliver: Callable[["Scan"], None]) -> None:
-        """Open the serial scanner, if one is set, and hand its scans on."""
-        settings = self.place.loaded.settings.scanner
-        if not settings.port:
-            return
-        from terminal import device_profiles
-        from terminal.scanning import ScannerWorker
+    def scan_into(self, deliver: Callable[["Scan | CardSeen"], None]) -> "ScannerWorker | None":
+        """Open the serial scanner, if one is set and can be opened, and hand its scans on.
 
-        self._scanner = ScannerWorker(
-            settings.port,
-            device_profiles.scanner_of(self.place.loaded),
-            deliver,
-            statistics=self.place.data.root / "scanner.json",
-            gs1_identifier=settings.gs1_identifier,
-        )
-        self._scanner.start()
-        self.front.with_scanner(self._scanner)
+        It does not wait for the screen: what is scanned at a closed port is lost. ID cards go the
+        same way, once their reader was started.
+        """
+        self._deliver = deliver
+        with self._missing_told("scanner", _NOT_STARTED):
+            self._scanner = self._make_scanner(deliver)
+        return self._scanner
+
+    def show_customer(self, top: str, bottom: str) -> None:
+        """Two lines on the customer display; one that opens late shows the last ones."""
+        with self._showing:
+            self._lines = top, bottom
+            if self._display is not None:
+                self._display.show(top, bottom)
 
     def read_cards(self, deliver: Callable[[CardSeen], None]) -> None:
         """Open the ID card reader, if one is set, and hand on what it reads."""
@@ -163,13 +161,10 @@ class Station:
             self.syncing.stop()
         self.counter.close(assembly.close)
 
-    def _bring_up(
-        self, deliver: Callable[["Scan | CardSeen"], None], then: Callable[[], None]
-    ) -> None:
+    def _bring_up(self, then: Callable[[], None]) -> None:
         """In the order in which a clerk misses them."""
         steps = {
-            "scanner": lambda: self.scan_into(deliver),
-            "reader": lambda: self.read_cards(deliver),
+            "reader": lambda: self.read_cards(self._deliver),
             "display": self._open_display,
             "printer": self._begin_printing,
             "network": self._begin_syncing,
@@ -213,9 +208,28 @@ class Station:
         from drivers.display import Display
 
         emulated.register()
-        self._display = Display(port, display_profile(self.place.loaded), on_event=lambda _: None)
-        self._display.start()
-        self.front.with_display(self._display)
+        display = Display(port, display_profile(self.place.loaded), on_event=lambda _: None)
+        with self._showing:
+            self._display = display
+            display.show(*self._lines)
+        display.start()
+
+    def _make_scanner(self, deliver: Callable[["Scan"], None]) -> "ScannerWorker | None":
+        settings = self.place.loaded.settings.scanner
+        if not settings.port:
+            return None
+        from terminal import device_profiles
+        from terminal.scanning import ScannerWorker
+
+        scanner = ScannerWorker(
+            settings.port,
+            device_profiles.scanner_of(self.place.loaded),
+            deliver,
+            statistics=self.place.data.root / "scanner.json",
+            gs1_identifier=settings.gs1_identifier,
+        )
+        scanner.start()
+        return scanner
 
     def _warm(self) -> None:
         self.counter.exclusive(lambda parts: parts.journal.warm())

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final, Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from terminal.kiosk.clock import now_ms
@@ -28,7 +29,7 @@ from terminal.loading import loading
 from terminal.outcomes import CardSeen, Counter
 from terminal.words import Language, say
 
-__all__ = ["GateSettings", "Sample", "Setting", "run_kiosk"]
+__all__ = ["Around", "GateSettings", "Sample", "Setting", "run_kiosk"]
 
 EXIT_DONE: Final = 0
 EXIT_MISCONFIGURED: Final = 2
@@ -62,29 +63,40 @@ Screen = Callable[[Session, bytes], Exception | None]
 Scans = Callable[[Callable[[ScanLike | CardSeen], None]], ScannerSide | None]
 
 
+class Around(Struct, frozen=True):
+    """What stands around the screen.
+
+    `scans` is called once with a callback that takes scans and ID cards from any thread, also
+    before there is a screen; it answers the scanner itself, if it can be spoken to. `begin` is
+    called once, when the counter can be seen: it starts what nobody waits for. `customer` shows
+    two lines to the customer.
+    """
+
+    scans: Scans = lambda _: None
+    begin: Callable[[], None] = lambda: None
+    customer: Callable[[str, str], None] | None = None
+
+
 def run_kiosk(
     counter: Counter,
     setting: Setting,
+    around: Around | None = None,
     *,
-    scans: Scans | None = None,
-    customer: Callable[[str, str], None] | None = None,
     gate: GateSettings | None = None,
     plain: bool = False,
 ) -> int:
     """Show the counter until the clerk closes it. Answers the exit status: 0, 2 or 3.
 
-    `scans` is called once, when the counter can be seen, with a callback that takes scans and
-    ID cards from any thread; it answers the scanner itself, if it can be spoken to. `customer`
-    shows two lines to the customer. `gate` is how a scanner types. `plain` reads and writes lines
-    instead of drawing.
+    `gate` is how a scanner types. `plain` reads and writes lines instead of drawing.
     """
     # Where nobody set up logging, a traceback must not land on the counter's screen.
     logging.getLogger().addHandler(logging.NullHandler())
+    around = around or Around()
     session = Session(counter, setting)
-    session.show_customer = customer
+    session.show_customer = around.customer
     session.gate = gate
-    if scans is not None:
-        session.begin = lambda: scans(lambda read: session.deliver(_event_of(read)))
+    session.scanner = around.scans(lambda read: session.deliver(_event_of(read)))
+    session.begin = around.begin
     return _run_plain(session) if plain else _run_screen(session)
 
 

@@ -89,7 +89,7 @@ class KioskApp(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Begin to listen and to draw."""
-        self._session.deliver = self._deliver
+        self._session.attach(self._deliver)
         if self._session.setting.sound:
             self._session.play = Sound(self.bell).play
         if not self.is_headless:

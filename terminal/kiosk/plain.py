@@ -63,7 +63,7 @@ class LineMode:
         self._out = out
         self._answers: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._said: tuple[object, ...] = ()
-        session.deliver = self._answers.put
+        session.attach(self._answers.put)
         session.play = lambda _: self._write("\a", end="")
 
     def run(self) -> int:

@@ -6,6 +6,7 @@ Invariant: an order that was given is never forgotten by a new screen: `renew` r
 """
 
 import secrets
+import threading
 from collections.abc import Callable
 from itertools import count
 from typing import Final, Protocol
@@ -59,8 +60,8 @@ class Session:
         self._worker = CounterWorker(counter, self._answered)
         self.setting = setting
         self.leaving = False
-        self.begin: Callable[[], ScannerSide | None] = _nothing
-        """What waits until the counter can be seen; answers the scanner, if it can be told."""
+        self.begin: Callable[[], None] = _nothing
+        """What waits until the counter can be seen."""
         self.play: Callable[[Tone], None] = _ignore
         self.show_customer: Callable[[str, str], None] | None = None
         """Where a customer display takes two lines, if there is one."""
@@ -70,8 +71,27 @@ class Session:
         self._listening = True
         self.gate: GateSettings | None = None
         """How a scanner types, if that was set."""
-        self.deliver: Callable[[Event], None] = _ignore
-        """Where answers of the counter and scans of a serial scanner go, from any thread."""
+        self._inbox, self._early = threading.Lock(), list[Event]()
+        self._listener: Callable[[Event], None] | None = None
+
+    def deliver(self, event: Event) -> None:
+        """Take an answer of the counter or a scan of a serial scanner, from any thread.
+
+        What comes before there is a front end waits for it.
+        """
+        with self._inbox:
+            if self._listener is None:
+                self._early.append(event)
+            else:
+                self._listener(event)
+
+    def attach(self, listener: Callable[[Event], None]) -> None:
+        """A front end is there; `listener` is called from any thread and must not wait."""
+        with self._inbox:
+            self._listener = listener
+            early, self._early = self._early, []
+            for event in early:
+                listener(event)
 
     @property
     def shown(self) -> Shown:
@@ -90,7 +110,7 @@ class Session:
     def seen(self) -> None:
         """The counter can be seen: begin, once, what waited for it."""
         begin, self.begin = self.begin, _nothing
-        self.scanner = begin() or self.scanner
+        begin()
 
     def close(self) -> None:
         """End; what was asked is still answered."""
@@ -149,7 +169,7 @@ class Session:
 
 
 def _nothing() -> None:
-    """Nothing waits, and no scanner listens."""
+    """Nothing waits."""
 
 
 def _ignore(_: object) -> None:

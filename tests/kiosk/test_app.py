@@ -144,7 +144,7 @@ def test_a_new_screen_resumes_the_open_order() -> None:
     assert isinstance(stage, Last4)
     counter.gate.set()
     answers: list[object] = []
-    session.deliver = answers.append
+    session.attach(answers.append)
     for digit in LAST4:
         session.feed(Typed(digit, 0))
     _until(lambda: any(type(each).__name__ == "LookedUp" for each in answers))
@@ -228,6 +228,20 @@ def test_ready_and_fault_are_states_of_a_new_session() -> None:
     session = session_on(with_samples())
     session.look_around()
     assert session.shown.stage == Ready() and not isinstance(session.shown.stage, Fault)
+    session.close()
+
+
+def test_a_scan_that_comes_before_the_screen_waits_for_it() -> None:
+    """A serial scanner is open before there is anything to see."""
+    session = session_on(with_samples())
+    session.deliver(Scanned(GOOD, 0))
+    app = KioskApp(session, driver=None)
+
+    async def work() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settle(pilot, session, Last4)
+
+    run(work())
     session.close()
 
 

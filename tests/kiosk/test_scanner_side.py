@@ -37,7 +37,7 @@ class Counter:
         self.answers: queue.Queue[Event] = queue.Queue()
         self.counter = with_samples()
         self.session = Session(self.counter, Setting(Language.EN, ZoneInfo("Asia/Shanghai")))
-        self.session.deliver = self.answers.put
+        self.session.attach(self.answers.put)
         self.session.scanner = self.worker
         self.session.open()
 

@@ -12,6 +12,7 @@ import pytest
 
 from config.loader import load
 from drivers import emulated
+from drivers.display import Display
 from drivers.scanner.scan import Scan
 from terminal import cli, commands, commands_run, keys
 from terminal import identity as identities
@@ -214,7 +215,8 @@ def test_followers_come_after_the_counter(
     before = status()
     assert (before.network, before.printer, before.scanner) == ("offline", "starting", "none")
     assert isinstance(station.counter.look_up(str(bought["code"]), LAST4), View)
-    station.start_behind(scans.append, ended.set)
+    assert station.scan_into(scans.append) is not None
+    station.start_behind(ended.set)
     assert ended.wait(10)
     until(lambda: (status().network, status().printer) == ("online", "ready"))
     until(lambda: status().scanner == "ready")
@@ -228,7 +230,8 @@ def test_what_cannot_be_started_is_a_word(behind: Callable[[str], Station]) -> N
     station, ended = behind(settings), threading.Event()
     away = msgspec.structs.replace(station.counter.parts.identity, url="http://shop.example")
     station.counter.parts.identity = away
-    station.start_behind(lambda _: None, ended.set)
+    assert station.scan_into(lambda _: None) is None
+    station.start_behind(ended.set)
     assert ended.wait(10)
     said = station.counter.status()
     assert (said.network, said.printer, said.scanner) == (NOT_SET_UP,) * 3
@@ -252,7 +255,8 @@ def test_a_library_that_is_missing_stops_only_what_needs_it(
     """Each follower is loaded by itself; a display without its code leaves no lamp but a log."""
     monkeypatch.setitem(sys.modules, missing, None)
     station = behind(SETTINGS.format(witness="") + '[display]\nport = "emulated://display"\n')
-    station.start_behind(lambda _: None)
+    station.scan_into(lambda _: None)
+    station.start_behind()
     status = station.counter.status
     until(lambda: (status().network, status().printer, status().scanner) == lamps)
 
@@ -274,12 +278,12 @@ def test_a_stop_while_things_start_leaves_nothing_running(
     station = behind(SETTINGS.format(witness=""))
     entered, go_on = threading.Event(), threading.Event()
 
-    def slow(_: Callable[[Scan], None]) -> None:
+    def slow() -> None:
         entered.set()
         assert go_on.wait(10)
 
-    monkeypatch.setattr(station, "scan_into", slow)
-    station.start_behind(lambda _: None, lambda: pytest.fail("the end was reached"))
+    monkeypatch.setattr(station, "_open_display", slow)
+    station.start_behind(lambda: pytest.fail("the end was reached"))
     assert entered.wait(10)
     ending = threading.Thread(target=station.settle)
     ending.start()
@@ -287,3 +291,19 @@ def test_a_stop_while_things_start_leaves_nothing_running(
     go_on.set()
     ending.join(10)
     assert not ending.is_alive() and station.printing is None and station.syncing is None
+
+
+def test_a_display_that_opens_late_shows_what_holds_now(
+    behind: Callable[[str], Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last lines of before, and from then on every pair."""
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(Display, "show", lambda _, top, bottom: told.append((top, bottom)))
+    station = behind(SETTINGS.format(witness="") + '[display]\nport = "/dev/null"\n')
+    ended = threading.Event()
+    station.show_customer("Latte", "Redeem 1 of 4?")
+    station.show_customer("Thank you", "")
+    station.start_behind(ended.set)
+    assert ended.wait(10)
+    station.show_customer("Welcome", "")
+    assert told == [("Thank you", ""), ("Welcome", "")]
