@@ -1,7 +1,7 @@
 """`bench`: speed on this machine, as ratios to bare limits of the same run (design, section 9).
 
 Responsible for: which comparisons are made and how often, and writing each as soon as it is known.
-Not responsible for: making them (`bench_redeem`, `bench_reading`, `bench_start`). Invariants:
+Not responsible for: making them (`bench_redeem`, `bench_reading` and the others). Invariants:
 everything it needs it makes in temporary directories, and takes away again; a goal that is not met
 is said and does not change the exit status, because a busy machine misses goals too.
 """
@@ -13,8 +13,16 @@ from typing import Final
 
 import apsw
 
-from terminal import bench_reading, bench_redeem, bench_start
-from terminal.bench_rows import Row, Skipped
+from terminal import (
+    bench_beside,
+    bench_filling,
+    bench_reading,
+    bench_redeem,
+    bench_screen,
+    bench_slip,
+    bench_start,
+)
+from terminal.bench_rows import Amount, Row, Skipped
 from terminal.desk import DONE, WRONG_USE, Io, fail
 from terminal.errors import OutOfService
 
@@ -30,17 +38,27 @@ class Plan:
     default: bench_redeem.Effort
     look_up: bench_reading.Effort
     journal: bench_reading.Check
+    bootstrap: bench_filling.Effort
+    delta: bench_filling.Effort
+    beside: bench_beside.Effort
     start: bench_start.Effort
+    scan: bench_screen.Effort
+    memory: bench_screen.Effort
 
 
-def planned(rows: int) -> Plan:
-    """A run of about a minute, with that many vouchers where their number matters."""
+def planned(rows: int, feed: int) -> Plan:
+    """A run of about two minutes, with so many vouchers held and brought by the feed."""
     return Plan(
         light=bench_redeem.Effort(rounds=20, each=25, rows=rows),
         default=bench_redeem.Effort(rounds=20, each=3, rows=rows),
         look_up=bench_reading.Effort(rounds=20, each=500, rows=rows),
         journal=bench_reading.Check(rounds=5, entries=20_000),
+        bootstrap=bench_filling.Effort(rounds=3, rows=rows),
+        delta=bench_filling.Effort(rounds=3, rows=feed),
+        beside=bench_beside.Effort(redemptions=120, rows=rows, delta=feed),
         start=bench_start.Effort(starts=9, rows=rows),
+        scan=bench_screen.Effort(customers=40, rows=rows),
+        memory=bench_screen.Effort(customers=3, rows=rows),
     )
 
 
@@ -50,11 +68,12 @@ def bench(args: Namespace, io: Io) -> int:
         message = "there is nothing to measure at central yet; `hexiao bench` measures the terminal"
         fail("out_of_service", message, io, as_json=args.json)
         return WRONG_USE
-    if not 1 <= args.rows <= ROWS_MAX:
-        message = f"--rows must lie between 1 and {ROWS_MAX:,}"
-        fail("out_of_service", message, io, as_json=args.json)
-        return WRONG_USE
-    return run(planned(args.rows), io, as_json=args.json)
+    for name, value in (("--rows", args.rows), ("--feed", args.feed)):
+        if not 1 <= value <= ROWS_MAX:
+            message = f"{name} must lie between 1 and {ROWS_MAX:,}"
+            fail("out_of_service", message, io, as_json=args.json)
+            return WRONG_USE
+    return run(planned(args.rows, args.feed), io, as_json=args.json)
 
 
 def run(plan: Plan, io: Io, *, as_json: bool) -> int:
@@ -65,18 +84,24 @@ def run(plan: Plan, io: Io, *, as_json: bool) -> int:
                 io.json(row.json())
             else:
                 io.out(row.text())
-    except apsw.Error as error:
+    except (apsw.Error, OSError) as error:
         raise OutOfService(f"the bench's own files cannot be written: {error}") from error
     return DONE
 
 
-def _rows(plan: Plan) -> Iterator[Row | Skipped]:
-    comparisons: tuple[Callable[[], Row | Skipped], ...] = (
+def _rows(plan: Plan) -> Iterator[Row | Amount | Skipped]:
+    comparisons: tuple[Callable[[], Row | Amount | Skipped], ...] = (
         lambda: bench_redeem.light(plan.light),
         lambda: bench_redeem.default(plan.default),
         lambda: bench_reading.look_up(plan.look_up),
         lambda: bench_reading.journal_check(plan.journal),
+        lambda: bench_filling.bootstrap(plan.bootstrap),
+        lambda: bench_filling.delta(plan.delta),
+        lambda: bench_beside.redeem(plan.beside),
         lambda: bench_start.kiosk_start(plan.start),
+        lambda: bench_screen.scan(plan.scan),
+        lambda: bench_screen.memory(plan.memory),
+        bench_slip.size,
     )
     for compare in comparisons:
         yield compare()

@@ -32,7 +32,7 @@ TAKEN: Final = 2
 """Shares redeemed of each voucher: a partial redemption does the most work (EV-049)."""
 
 _DIGEST: Final = bytes(32)
-_WARM_UP: Final = 10
+WARM_UP: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Effort:
 
 def light(effort: Effort) -> Row:
     """With a vault that costs nothing: what is left is our own work."""
-    with _counter(_stock(effort)) as (counter, presented), _bare_journal() as bare:
+    with counter_with(_stock(effort)) as (counter, presented), _bare_journal() as bare:
         key = Ed25519PrivateKey.from_private_bytes(_DIGEST)
         redeem, commit, sign = _against(effort, counter, presented, bare, lambda: key.sign(_DIGEST))
     return Row(
@@ -62,7 +62,10 @@ def light(effort: Effort) -> Row:
 
 def default(effort: Effort) -> Row:
     """With the vault of a real merchant: the stretch of the presented code is the limit."""
-    with _counter(_stock(effort, COST_DEFAULT)) as (counter, presented), _bare_journal() as bare:
+    with (
+        counter_with(_stock(effort, COST_DEFAULT)) as (counter, presented),
+        _bare_journal() as bare,
+    ):
         vault = counter.parts.identity.vault
         redeem, commit, stretch = _against(
             effort, counter, presented, bare, lambda: sealed.stretch("0", "0000", vault)
@@ -79,7 +82,7 @@ def default(effort: Effort) -> Row:
 
 
 def _stock(effort: Effort, cost: tuple[int, int, int] = sealed.COST_LIGHT) -> Stock:
-    return Stock(effort.rows, effort.rounds * effort.each + _WARM_UP, cost)
+    return Stock(effort.rows, effort.rounds * effort.each + WARM_UP, cost)
 
 
 def _beside(commit: Timing) -> dict[str, float]:
@@ -87,14 +90,15 @@ def _beside(commit: Timing) -> dict[str, float]:
 
 
 @contextmanager
-def _counter(stock: Stock) -> Iterator[tuple[ShopCounter, Iterator[Presented]]]:
+def counter_with(stock: Stock) -> Iterator[tuple[ShopCounter, Iterator[Presented]]]:
+    """An open counter that has redeemed a little, and what can be presented there."""
     with TemporaryDirectory(prefix="hexiao-bench-") as directory:
         data = DataDir.at(Path(directory))
         presented = iter(bench_shop.make(data, stock))
         counter = bench_shop.open_counter(data)
         try:
-            for _ in range(_WARM_UP):
-                _redeem(counter, next(presented))
+            for _ in range(WARM_UP):
+                one_customer(counter, next(presented))
             yield counter, presented
         finally:
             bench_shop.close_counter(counter)
@@ -114,14 +118,14 @@ def _against(
         gc.collect()
 
     turns = (
-        lambda: _redeem(counter, next(presented)),
+        lambda: one_customer(counter, next(presented)),
         lambda: timed(lambda: _commit(bare)),
         lambda: timed(limit),
     )
     return turn_about(turns, rounds=effort.rounds, each=effort.each, between=put_away)
 
 
-def _redeem(counter: ShopCounter, voucher: Presented) -> int:
+def one_customer(counter: ShopCounter, voucher: Presented) -> int:
     """One customer; answers the nanoseconds that the clerk waited."""
     views: list[object] = []
     results: list[object] = []

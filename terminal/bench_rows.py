@@ -63,11 +63,13 @@ class Row:
     goal: Goal
     value: float | None = None
     more: dict[str, float] = field(default_factory=dict)
+    sound: bool = True
+    """False where something happened that may not happen however quickly: then no goal is met."""
 
     @property
     def met(self) -> bool:
         """Whether this run kept the goal."""
-        return self.goal.met(self.ratio if self.value is None else self.value)
+        return self.sound and self.goal.met(self.ratio if self.value is None else self.value)
 
     def json(self) -> dict[str, object]:
         """The row for `--json`: times in microseconds."""
@@ -92,6 +94,44 @@ class Row:
             f"{self.what}\n"
             f"  {_span(self.measured)} against {_span(self.bare)} for {self.bare_is}{more}\n"
             f"  ratio {self.ratio:.2f}, goal {self.goal}: {'met' if self.met else 'NOT met'}\n"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A comparison of sizes; the goal is a bound on the measured one, in the same `unit`."""
+
+    what: str
+    unit: str
+    measured: float
+    bare_is: str
+    bare: float
+    goal: Goal
+
+    @property
+    def met(self) -> bool:
+        """Whether this run kept the goal."""
+        return self.goal.met(self.measured)
+
+    def json(self) -> dict[str, object]:
+        """The row for `--json`."""
+        return {
+            "what": self.what,
+            f"measured_{self.unit}": round(self.measured, 1),
+            "bare": self.bare_is,
+            f"bare_{self.unit}": round(self.bare, 1),
+            "ratio": round(self.measured / self.bare, 2),
+            "goal": str(self.goal),
+            "met": self.met,
+        }
+
+    def text(self) -> str:
+        """The row for a person."""
+        return (
+            f"{self.what}\n"
+            f"  {self.measured:,.1f} {self.unit} against {self.bare:,.1f} for {self.bare_is}\n"
+            f"  ratio {self.measured / self.bare:.2f}, goal {self.goal}:"
+            f" {'met' if self.met else 'NOT met'}\n"
         )
 
 

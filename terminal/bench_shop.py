@@ -10,11 +10,15 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from sync import feed
+from sync.feed import FeedPage
+from sync.limits import FEED_ITEMS_MAX
 from sync.replica_schema import REPLICA_SCHEMA, TABLES
 from terminal import assembly, database, keys
 from terminal import identity as identities
@@ -24,7 +28,7 @@ from terminal.counter import ShopCounter
 from terminal.datadir import DataDir
 from terminal.identity import Identity
 from vouchers import codes, sealed, times
-from vouchers.ids import uuid7
+from vouchers.ids import b64u, uuid7
 from vouchers.sealed import COST_LIGHT, Record, Vault
 from vouchers.times import DAY_MS
 
@@ -32,6 +36,8 @@ POSID: Final = "BENCH1"
 OUTLET: Final = 1
 PRODUCT: Final = 1
 SHARES: Final = 5
+BUCKET: Final = 1
+_HISTORY: Final = "ab" * 8
 _ZONE: Final = "Asia/Shanghai"
 _ROW_KEYS: Final = 1 << 128
 _CHUNK: Final = 10_000
@@ -68,6 +74,55 @@ def make(data: DataDir, stock: Stock) -> tuple[Presented, ...]:
         with connection:
             presented = tuple(_issue(connection, n, vault, now) for n in range(stock.vouchers))
     return presented
+
+
+def snapshot(path: Path, rows: int) -> None:
+    """A ready-made file as central sends it: readable, and whole in itself. Raises apsw.Error."""
+    now = SystemClock().read().wall_ms
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.pragma("journal_mode", "OFF")
+        connection.pragma("synchronous", "OFF")
+        with connection:
+            _catalogue(connection, now)
+        _fill(connection, rows, now)
+
+
+def cursors() -> dict[int, str]:
+    """Where the feed stands in what was made, by bucket: the catalogue, and the vouchers."""
+    return {0: _cursor(1), BUCKET: _cursor(1)}
+
+
+def delta(rows: int, after: str) -> Iterator[FeedPage]:
+    """Pages about that many new vouchers, as they were sold; the first follows a cursor."""
+    record = _filler()
+    shuffled = sorted(enumerate(row_keys(rows)), key=lambda pair: _drawn("sold", pair[0]))
+    begins, ends = (times.format_utc(at) for at in _standing(SystemClock().read().wall_ms)[:2])
+    per_page = FEED_ITEMS_MAX // 2
+    for start in range(0, rows, per_page):
+        items: list[feed.Item] = []
+        for number, (_, key) in enumerate(shuffled[start : start + per_page], start):
+            voucher = uuid7(2**40 + number, _drawn("delta", number)[:10])
+            items += (
+                feed.SealedPut(k=b64u(key), record=b64u(record), voucher=voucher),
+                feed.StatePut(
+                    voucher=voucher,
+                    version=1,
+                    state="live",
+                    generation=0,
+                    used=0,
+                    valid_from=begins,
+                    valid_until=ends,
+                    home=OUTLET,
+                ),
+            )
+        cursor = _cursor(1 + 2 * start + len(items))
+        more = start + per_page < rows
+        yield FeedPage(from_=after, cursor=cursor, more=more, items=tuple(items))
+        after = cursor
+
+
+def _cursor(seq: int) -> str:
+    return f"1.{_HISTORY}.{seq}"
 
 
 def open_counter(data: DataDir) -> ShopCounter:
@@ -133,7 +188,7 @@ def _catalogue(connection: apsw.Connection, now: int) -> None:
     }
     connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
     connection.execute("INSERT INTO outlet VALUES (?, 1, 'Bench')", (OUTLET,))
-    connection.execute("INSERT INTO cursor VALUES (0, '1.1.1'), (1, '1.1.1')")
+    connection.executemany("INSERT INTO cursor VALUES (?, ?)", cursors().items())
     connection.execute(
         "INSERT INTO product VALUES (?, 1, '面包 Bread', ?, '[]', 0, 1, 100, NULL)",
         (PRODUCT, json.dumps([OUTLET])),
@@ -142,7 +197,7 @@ def _catalogue(connection: apsw.Connection, now: int) -> None:
 
 def _fill(connection: apsw.Connection, rows: int, now: int) -> None:
     """Other people's vouchers, in order, as a snapshot brings them."""
-    record = bytes(len(_sealed(_record(0), "0", "0000", Vault(1, bytes(16), *COST_LIGHT))[1]))
+    record = _filler()
     keys_in_order = row_keys(rows)
     for start in range(0, rows, _CHUNK):
         numbers = range(start, min(start + _CHUNK, rows))
@@ -151,6 +206,11 @@ def _fill(connection: apsw.Connection, rows: int, now: int) -> None:
         with connection:  # one transaction each: the write-ahead log stays small
             connection.executemany("INSERT INTO sealed VALUES (?, ?, ?)", sealed_rows)
             connection.executemany(_STATE, states)
+
+
+def _filler() -> bytes:
+    """Of the size of a sealed record."""
+    return bytes(len(_sealed(_record(0), "0", "0000", Vault(1, bytes(16), *COST_LIGHT))[1]))
 
 
 _STATE: Final = "INSERT INTO state VALUES (?, 1, 'live', 0, 0, ?, ?, ?, NULL, NULL)"

@@ -72,10 +72,14 @@ def compose(style: SlipStyle, profile: PrinterProfile) -> Slip:
     return Slip(tuple(blocks))
 
 
+def redeemed(style: SlipStyle) -> Slip:
+    """A redemption in part, with sample values."""
+    return slips.compose(_FACTS, _NO_CODE, 1, style)
+
+
 def of_templates(style: SlipStyle) -> Slip:
     """Both slips with sample values, one after the other: a redemption in part, and its undoing."""
     undone = msgspec.structs.replace(
         _FACTS, kind="reversed", serial="SAMPLE_1_00000003", reverses=_FACTS.serial
     )
-    redeemed = slips.compose(_FACTS, _NO_CODE, 1, style)
-    return Slip((*redeemed.blocks, *slips.compose(undone, None, 1, style).blocks))
+    return Slip((*redeemed(style).blocks, *slips.compose(undone, None, 1, style).blocks))

@@ -11,9 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from terminal import bench, bench_reading, bench_redeem, bench_rows, bench_shop, bench_start
+from sync import receiver
+from sync.feed import StatePut
+from terminal import (
+    bench,
+    bench_beside,
+    bench_filling,
+    bench_reading,
+    bench_redeem,
+    bench_rows,
+    bench_screen,
+    bench_shop,
+    bench_start,
+    bench_window,
+)
 from terminal.bench import Plan
-from terminal.bench_rows import Goal, Row, Skipped, Timing, turn_about
+from terminal.bench_rows import Amount, Goal, Row, Skipped, Timing, turn_about
 from terminal.bench_shop import Stock
 from terminal.datadir import DataDir
 from terminal.desk import Io
@@ -25,7 +38,12 @@ TINY = Plan(
     default=bench_redeem.Effort(rounds=1, each=1, rows=20),
     look_up=bench_reading.Effort(rounds=2, each=3, rows=40, small=10),
     journal=bench_reading.Check(rounds=1, entries=30),
+    bootstrap=bench_filling.Effort(rounds=1, rows=30),
+    delta=bench_filling.Effort(rounds=1, rows=30),
+    beside=bench_beside.Effort(redemptions=2, rows=20, delta=30),
     start=bench_start.Effort(starts=1, rows=5),
+    scan=bench_screen.Effort(customers=2, rows=5),
+    memory=bench_screen.Effort(customers=1, rows=5),
 )
 FIELDS = {
     "what": str,
@@ -70,21 +88,38 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_comparison_is_one_object(
     said: Said, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All but the kiosk's start, which has a test of its own."""
-    monkeypatch.setattr(bench_start, "kiosk_start", lambda _: Skipped("kiosk start", "not here"))
+    """All but those of the kiosk, which have tests of their own."""
+    for module, name in ((bench_start, "kiosk_start"), (bench_screen, "scan")):
+        monkeypatch.setattr(module, name, lambda _: Skipped("a kiosk", "not here"))
+    held = Amount("memory", "mb", 60.0, "a bare program", 30.0, Goal(120, unit="MB"))
+    monkeypatch.setattr(bench_screen, "memory", lambda _: held)
     assert bench.run(TINY, said.io, as_json=True) == 0
-    *rows, start = (json.loads(line) for line in said.out.splitlines())
-    assert start == {"what": "kiosk start", "skipped": "not here", "met": None}
+    *rows, start, scan, memory, slip = (json.loads(line) for line in said.out.splitlines())
+    assert start == scan == {"what": "a kiosk", "skipped": "not here", "met": None}
+    assert memory == {
+        "what": "memory",
+        "measured_mb": 60.0,
+        "bare": "a bare program",
+        "bare_mb": 30.0,
+        "ratio": 2.0,
+        "goal": "<= 120 MB",
+        "met": True,
+    }
+    assert slip["met"] and 0 < slip["bare_bytes"] < slip["measured_bytes"] <= 1_000
     assert [row["what"].split(",")[0] for row in rows] == [
         "redeem",
         "redeem",
         "point look-up in 40 vouchers",
         "journal check at start",
+        "replica from a ready-made file of 30 vouchers",
+        "replica from the feed",
+        "redeem",
     ]
     for row in rows:
         assert {name: type(row[name]) for name in FIELDS} == FIELDS
         assert 0 < row["measured_us"] <= row["measured_p99_us"]
-    assert [row["samples"] for row in rows] == [4, 1, 6, 1]
+    assert [row["samples"] for row in rows[:-1]] == [4, 1, 6, 1, 1, 1]
+    assert 1 <= rows[-1]["samples"] <= 2, "as many as fit beside so short a delta"
     assert rows[0]["commit_us"] > 0 and rows[3]["entries_per_s"] > 0
     assert list(temporary.iterdir()) == []
 
@@ -97,6 +132,55 @@ def test_the_kiosk_s_start_beside_a_bare_program(temporary: Path) -> None:
     assert row.measured.p50 > 0 and row.bare.p50 > 0
     assert row.what == "kiosk start to ready-to-scan, 5 vouchers"
     assert list(temporary.iterdir()) == []
+
+
+def test_scanning_at_a_kiosk(temporary: Path) -> None:
+    """A real serial line, a real window: every customer is answered, and every scan counted."""
+    pytest.importorskip("pty")
+    row = bench_screen.scan(TINY.scan)
+    assert isinstance(row, Row), row
+    assert (len(row.measured.taken), len(row.bare.taken)) == (2, 2)
+    assert row.sound and row.more == {"lost_scans": 0.0}
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_lost_scan_meets_no_goal() -> None:
+    """However quick the others were."""
+    quick = Row("a", "b", Timing((1,)), Timing((1,)), 1.0, Goal(4))
+    assert quick.met
+    assert not Row("a", "b", Timing((1,)), Timing((1,)), 1.0, Goal(4), sound=False).met
+
+
+def test_the_memory_of_a_kiosk(temporary: Path) -> None:
+    """After a customer, beside a program that does nothing."""
+    pytest.importorskip("pty")
+    row = bench_screen.memory(TINY.memory)
+    assert isinstance(row, Amount), row
+    assert 5 < row.bare < row.measured
+    assert row.text().endswith("goal <= 120 MB: met\n")
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_kiosk_that_does_not_come_is_said(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither of its rows ends in a traceback."""
+    monkeypatch.setattr(bench_screen, "_SETTINGS", "[nonsense]\n")
+    for row in (bench_screen.scan(TINY.scan), bench_screen.memory(TINY.memory)):
+        assert isinstance(row, Skipped) and "nonsense" in row.why
+    monkeypatch.setattr(bench_window, "pty", None)
+    for row in (bench_screen.scan(TINY.scan), bench_screen.memory(TINY.memory)):
+        assert isinstance(row, Skipped) and "pseudo-terminals" in row.why
+
+
+def test_the_feed_of_a_bench_is_one_that_a_terminal_follows() -> None:
+    """Every page continues the one before; the vouchers are new ones."""
+    after, vouchers = bench_shop.cursors()[bench_shop.BUCKET], set[str]()
+    for page in bench_shop.delta(6_000, after):
+        receiver.check_page(page, after=after)
+        vouchers |= {item.voucher for item in page.items if isinstance(item, StatePut)}
+        after = page.cursor
+    assert len(vouchers) == 6_000 and after.endswith(".12001")
 
 
 def test_a_kiosk_that_ends_is_said(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +200,7 @@ def seeded_without_terminal(root: Path) -> Path:
 
 def test_without_pseudo_terminals_the_start_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """And says so."""
-    monkeypatch.setattr(bench_start, "pty", None)
+    monkeypatch.setattr(bench_window, "pty", None)
     assert bench_start.kiosk_start(TINY.start) == Skipped(
         bench_start.WHAT, "this system has no pseudo-terminals"
     )
@@ -132,14 +216,19 @@ def test_without_pseudo_terminals_the_start_is_skipped(monkeypatch: pytest.Monke
 )
 def test_what_cannot_be_measured_is_wrong_use(said: Said, side: str, rows: int, why: str) -> None:
     """Exit status 2, with a message."""
-    assert bench.bench(Namespace(side=side, rows=rows, json=False), said.io) == 2
+    args = Namespace(side=side, rows=rows, feed=1, json=False)
+    assert bench.bench(args, said.io) == 2
     assert why in said.err and said.out == ""
+    args.side, args.rows, args.feed = "terminal", 1, 0
+    assert bench.bench(args, said.io) == 2 and "--feed" in said.err
 
 
 def test_rows_go_where_their_number_matters() -> None:
-    """`--rows` is the number of vouchers held."""
-    plan = bench.planned(7)
+    """`--rows` is the number of vouchers held, `--feed` of those that come."""
+    plan = bench.planned(7, 9)
     assert plan.light.rows == plan.default.rows == plan.look_up.rows == plan.start.rows == 7
+    assert plan.bootstrap.rows == plan.beside.rows == plan.scan.rows == plan.memory.rows == 7
+    assert plan.delta.rows == plan.beside.delta == 9
 
 
 def test_a_full_disk_is_an_outage(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
