@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Meta
 
 Name = Annotated[str, Meta(max_length=200)]
+Port = Annotated[str, Meta(max_length=1_000)]
+"""A path, COM name or URL; the URL of an emulated device holds paths."""
 IssuerPattern = Annotated[str, Meta(max_length=200, pattern=r"^(?!.*\*.*\*)[^{}]*\{code\}[^{}]*$")]
 """`vouchers.patterns`: a text with `{code}` where the digits are and at most one `*`."""
 
@@ -49,7 +51,7 @@ class Central(Section, frozen=True, kw_only=True):
 class Printer(Section, frozen=True, kw_only=True):
     """The receipt printer."""
 
-    port: Name = ""
+    port: Port = ""
     """Path, COM name or URL such as `socket://host:9100`; empty: no printer."""
     profile: Name = "generic-80-gb18030"
     """One of config/devices, without `.toml`; or a file of your own, with it."""
@@ -58,7 +60,7 @@ class Printer(Section, frozen=True, kw_only=True):
 class Scanner(Section, frozen=True, kw_only=True):
     """The scanner on a serial line; a keyboard wedge needs no setting."""
 
-    port: Name = ""
+    port: Port = ""
     profile: Name = "generic-serial"
     url_parameters: tuple[Name, ...] = ("code", "yph")
     """Parameters of a scanned web link that carry the code; the link is never opened."""
@@ -75,7 +77,7 @@ class Scanner(Section, frozen=True, kw_only=True):
 class Display(Section, frozen=True, kw_only=True):
     """A customer display of two lines. No personal data is ever shown there."""
 
-    port: Name = ""
+    port: Port = ""
     """Path, COM name or URL; empty: none."""
     family: Literal["cd5220", "escpos", "text"] = "cd5220"
     """How it is spoken to; text is for Chinese LED panels that take plain lines."""
@@ -88,7 +90,7 @@ class Display(Section, frozen=True, kw_only=True):
 class IdCard(Section, frozen=True, kw_only=True):
     """An ID card reader. Off unless a port is set: read the note on personal data first."""
 
-    port: Name = ""
+    port: Port = ""
     """Path, COM name or URL; empty: off."""
     baud: Annotated[int, Meta(ge=300, le=921600)] = 115200
 

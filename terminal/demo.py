@@ -36,7 +36,7 @@ _TERMINAL_TOML: Final = """\
 data = "terminal"
 
 [printer]
-port = "emulated://printer?name=demo&columns=32&paper={paper}"
+port = "emulated://printer?name=demo&columns=32&paper={paper}&control={orders}"
 profile = "emulated"
 
 [scanner]
@@ -145,6 +145,7 @@ class _Directory:
             self.config.write_text(
                 _TERMINAL_TOML.format(
                     paper=self.root / "slip.txt",
+                    orders=self.root / "printer",
                     feed=self.root / "scan",
                     language=language or "zh",
                 ),

@@ -113,9 +113,12 @@ class Station:
         return int(listener.getsockname()[1])
 
     def take_orders(self, path: Path) -> None:
-        """Read orders from a named pipe, made if it is not there."""
+        """Read orders from a named pipe, made if it is not there. Raises ValueError."""
         if not path.exists():
             os.mkfifo(path, 0o600)
+        if not path.is_fifo():  # a file never ends being read
+            self.stop()
+            raise ValueError(f"{path} is no named pipe")
         # Opened for both directions so that it never reads as ended between two writers.
         self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         self.wake()

@@ -11,11 +11,13 @@ from drivers.emulated.bench import Bench
 from drivers.emulated.machine import Build
 from drivers.emulated.printer import EmulatedPrinter
 from drivers.emulated.scanner import EmulatedScanner
+from drivers.errors import Misconfigured
 from drivers.escpos.job import JobState
 from drivers.escpos.printer import Outlook, Printer
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Columns, Cut, Line, Qr, Slip
 from drivers.events import DeviceEvent, Presence
+from drivers.link import LineSettings, Link
 from drivers.scanner.profile import ScannerProfile
 from drivers.scanner.scan import Scan
 from drivers.scanner.serial_scanner import SerialScanner
@@ -177,6 +179,14 @@ def usb_port(path: Path, location: str) -> ListPortInfo:
     port = ListPortInfo(str(path))
     port.vid, port.pid, port.location = 0x1A86, 0x7523, location
     return port
+
+
+def test_a_file_is_no_pipe_for_orders(bench: Bench, tmp_path: Path) -> None:
+    """Somebody wrote to it before the device was there: said, instead of read for ever."""
+    (tmp_path / "orders").write_text("paper out\n")
+    port = f"emulated://printer?name=filed&control={tmp_path / 'orders'}"
+    with pytest.raises(Misconfigured, match="no named pipe"):
+        Link(port, LineSettings(), on_bytes=print, on_lost=print).open()
 
 
 def test_a_line_in_the_feed_pipe_is_scanned(bench: Bench, tmp_path: Path) -> None:
