@@ -5,7 +5,7 @@ from __future__ import annotations
 from drivers.emulated.idcard import EmulatedIdCardReader
 from drivers.idcard import ABSENT_FINDS, Command
 from tests.drivers.waiting import until
-from tests.journeys.test_counter import confirm, finished, kiosk
+from tests.journeys.test_counter import confirm, finished
 from tests.journeys.world import PATIENCE_S, Till, World
 from tests.kiosk.terminal_window import Window
 from vouchers.id_card import upstream_hash
@@ -14,6 +14,11 @@ FAMILY = "11010519491231002X"
 REFUNDED = "440524188001010014"
 STRANGER = "53010219200508011X"
 """Published examples, no person's numbers."""
+
+
+def kiosk(till: Till) -> Window:
+    """The real kiosk in a real terminal window, wide enough for all that is well."""
+    return Window(["-m", "hexiao", "kiosk", "--config", str(till.config)], 120, 36)
 
 
 def searched(reader: EmulatedIdCardReader, times: int) -> None:
