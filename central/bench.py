@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from central import bench_feed, bench_snapshot, bench_upload
+from central import bench_feed, bench_http, bench_snapshot, bench_together, bench_upload
 from central.bench_ground import Effort
 
 ENGINES: Final = ("postgresql", "sqlite")
@@ -47,5 +47,7 @@ def figures(engines: Sequence[str], effort: Effort, crowds: Crowds) -> Iterator[
     """Each comparison, as soon as it is known."""
     for engine in engines:
         yield from bench_upload.figures(engine, effort)
+        yield from bench_http.figures(engine, effort)
+        yield from bench_together.figures(engine)
         yield from bench_feed.figures(engine, effort, crowds.terminals, crowds.seconds)
         yield from bench_snapshot.figures(engine, crowds.vouchers)

@@ -6,9 +6,6 @@ answer believed as a terminal does it; lag is measured from the moment a commit 
 """
 
 import multiprocessing
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,7 +14,6 @@ from pathlib import Path
 from time import monotonic, perf_counter, sleep
 from typing import Final
 
-import msgspec
 from sqlalchemy import select
 
 from central import bench_crowd, bench_ground, feed, ingest, schema
@@ -84,7 +80,7 @@ def download(engine: str, effort: Effort) -> Figure:
     with bench_ground.database(engine) as url:
         central = bench_ground.prepare(url, effort)
         crowd = bench_crowd.enrol(central, 1)
-        with _served(url) as (address, _):
+        with bench_ground.served(url) as (address, _):
             began = perf_counter()
             rows = bench_crowd.pull(crowd, address)
             ours = perf_counter() - began
@@ -127,7 +123,10 @@ def lag(engine: str, terminals: int, seconds: int) -> LagFigure:
         with central.read() as work:
             start = feed.heads(work)[1]
         central.database.close()
-        with _served(url) as (address, pid), _redeeming(url, uploads, 1 / per_s) as told:
+        with (
+            bench_ground.served(url) as (address, pid),
+            _redeeming(url, uploads, 1 / per_s) as told,
+        ):
             seen = bench_crowd.listen(crowd, address, start, seconds=seconds)
             peak = peak_mb(pid)
             commits = _drained(told)
@@ -175,29 +174,6 @@ def lags(seen: Seen, commits: list[tuple[int, float]]) -> Iterator[float]:
             heard = page[1] if page is not None else seen.ended
             if seen.began < committed < seen.ended:
                 yield max(0.0, heard - committed)
-
-
-@contextmanager
-def _served(url: str) -> Iterator[tuple[str, int]]:
-    """The service in a process of its own: its address and process id."""
-    root = Path(__file__).parent.parent
-    command = [sys.executable, "-m", "central", "serve", "--database", url, "--port", "0", "--json"]
-    running = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
-    try:
-        assert running.stdout is not None
-        said = msgspec.json.decode(running.stdout.readline(), type=dict[str, str | bool])
-        yield str(said["url"]), running.pid
-    finally:
-        running.terminate()
-        running.wait(20)
-        assert running.stdout is not None
-        running.stdout.close()
 
 
 @contextmanager

@@ -5,16 +5,23 @@ chained and signed as a terminal does it. Not responsible for: measuring.
 """
 
 import json
+import os
 import secrets
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from central import booking, catalogue, issuing, keys, schema, sealing, setup
 from central.arriving import Upload
@@ -27,6 +34,8 @@ from vouchers import entries, ids
 from vouchers.entries import Entry, Kind, Totals
 
 _PORTION: Final = 5_000
+_HOT: Final = 100
+"""Vouchers that one entry in ten falls on; nine tenths of those fit into their shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,29 @@ def database(engine: str) -> Iterator[str]:
             server.cleanup()
 
 
+@contextmanager
+def served(url: str) -> Iterator[tuple[str, int]]:
+    """The service in a process of its own: its address and process id."""
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "-m", "central", "serve", "--database", url, "--port", "0", "--json"]
+    running = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    try:
+        assert running.stdout is not None
+        said = msgspec.json.decode(running.stdout.readline(), type=dict[str, str | bool])
+        yield str(said["url"]), running.pid
+    finally:
+        running.terminate()
+        running.wait(20)
+        assert running.stdout is not None
+        running.stdout.close()
+
+
 def prepare(url: str, effort: Effort) -> Central:
     """A merchant with one outlet, one product, and a sealed voucher per entry."""
     made = setup.init(url, setup.NewMerchant("bench", "UTC", "light"), secrets.token_bytes)
@@ -70,7 +102,27 @@ def prepare(url: str, effort: Effort) -> Central:
     for start in range(0, effort.rows, _PORTION):
         with made.write() as work:
             _issue(made, work, min(_PORTION, effort.rows - start))
+    _heat(made, effort)
     return made
+
+
+def _heat(central: Central, effort: Effort) -> None:
+    """Let the hot vouchers be cards of many shares."""
+    shares = max(3, effort.rows // 10 // _HOT * 9 // 10)
+    table = schema.vouchers
+    with central.write() as work:
+        work.connection.execute(
+            update(table)
+            .where(table.c.voucher.in_(_voucher_ids(central)[:_HOT]))
+            .values(shares=shares, paid_fen=1000 * shares)
+        )
+
+
+def settle_down(central: Central) -> None:
+    """Let PostgreSQL know its tables, as a server does by itself within a minute."""
+    if not central.database.is_sqlite:
+        with central.database.write() as connection:
+            connection.exec_driver_sql("ANALYZE")
 
 
 def _issue(central: Central, work: Work, count: int) -> None:
@@ -93,26 +145,36 @@ def _issue(central: Central, work: Work, count: int) -> None:
     sealing.store(work, rows)
 
 
-def journal(central: Central, effort: Effort) -> Iterator[Upload]:
-    """One terminal's journal: one share of a voucher each, one in ten of a few hot vouchers."""
-    key = Ed25519PrivateKey.generate()
+def journal(
+    central: Central,
+    effort: Effort,
+    posid: str = "BENCH",
+    skip: int = 0,
+    key: Ed25519PrivateKey | None = None,
+) -> Iterator[Upload]:
+    """A terminal's journal: one share of a voucher each, one in ten of a few hot vouchers.
+
+    `skip`: vouchers that the journals of other terminals name.
+    """
+    key = key or Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes_raw()
     record = entries.enrolment_record(
-        merchant=central.merchant, posid="BENCH", epoch=1, public_key=public, previous_head=None
+        merchant=central.merchant, posid=posid, epoch=1, public_key=public, previous_head=None
     )
     head, totals = entries.first_prev(record), Totals()
-    open_stream(central, "BENCH", 1, public, head)
+    open_stream(central, posid, 1, public, head)
     vouchers = _voucher_ids(central)
     for batch in range(effort.batches):
         first, prev, bodies = batch * effort.each + 1, head, list[str]()
         for seq in range(first, first + effort.each):
-            voucher = vouchers[seq // 10 % 100 if seq % 10 == 0 else seq - 1]
-            entry = _entry(central, seq, head, totals, voucher)
+            hot = seq % 10 == 0
+            voucher = vouchers[seq // 10 % _HOT if hot else skip + seq - 1]
+            entry = _entry(central, ids.serial(posid, 1, seq), head, totals, voucher)
             totals = entry.totals
             bodies.append(entries.compose(entry))
             head = entries.entry_hash(bodies[-1])
         sig = entries.sign_entry(bodies[-1], key)
-        yield Upload("BENCH", 1, first, prev, bodies, {first + effort.each - 1: sig})
+        yield Upload(posid, 1, first, prev, bodies, {first + effort.each - 1: sig})
 
 
 def open_stream(central: Central, posid: str, outlet: int, public: bytes, head: str) -> None:
@@ -150,9 +212,11 @@ def _voucher_ids(central: Central) -> Sequence[str]:
         )
 
 
-def _entry(central: Central, seq: int, prev: str, totals: Totals, voucher: str) -> Entry:
+def _entry(central: Central, serial: str, prev: str, totals: Totals, voucher: str) -> Entry:
+    name = ids.parse_serial(serial)
+    assert name is not None
     data: dict[str, object] = {
-        "serial": ids.serial("BENCH", 1, seq),
+        "serial": serial,
         "request": None,
         "claim": None,
         "voucher": voucher,
@@ -169,13 +233,13 @@ def _entry(central: Central, seq: int, prev: str, totals: Totals, voucher: str) 
     }
     return Entry(
         merchant=central.merchant,
-        posid="BENCH",
+        posid=name.posid,
         epoch=1,
-        seq=seq,
+        seq=name.seq,
         prev=prev,
         at=central.clock(),
         boot="bench",
-        mono_ms=seq,
+        mono_ms=name.seq,
         clock="ok",
         clerk="bench",
         auth="os",
@@ -184,3 +248,20 @@ def _entry(central: Central, seq: int, prev: str, totals: Totals, voucher: str) 
         data=data,
         totals=totals.after(Kind.REDEEMED, data),
     )
+
+
+def at_once(works: Sequence[Callable[[], object]]) -> float:
+    """Do all works at the same time, each in a thread of its own; the seconds until the last."""
+    with ThreadPoolExecutor(len(works)) as threads:
+        gate = threading.Barrier(len(works) + 1)
+
+        def run(work: Callable[[], object]) -> None:
+            gate.wait()
+            work()
+
+        running = [threads.submit(run, work) for work in works]
+        gate.wait()
+        start = perf_counter()
+        for one in running:
+            one.result()
+        return perf_counter() - start

@@ -31,38 +31,51 @@ Grouped = dict[str, list[Booked]]
 class Results:
     """What a transaction books.
 
-    `rows` are those to write, `vouchers` those that changed, as they are now; both by voucher.
-    `fresh` are the new bookings as written, by POSID and epoch.
+    `outlets` has those of each bucket. `rows` are those to write, `vouchers` those that changed, as
+    they are now; both by voucher. `fresh` are the new bookings as written, by POSID and epoch.
     """
 
+    outlets: Mapping[int, frozenset[int]]
     rows: Grouped = field(default_factory=dict)
     vouchers: dict[str, Voucher] = field(default_factory=dict)
     fresh: dict[tuple[str, int], list[Booked]] = field(default_factory=dict)
 
+    def facts(self, voucher: Voucher) -> VoucherFacts:
+        """What the rules ask of a voucher."""
+        return VoucherFacts(
+            shares=voucher.shares - voucher.used_before,
+            refunded_shares=voucher.refunded_shares,
+            valid_from=voucher.valid_from,
+            valid_until=voucher.valid_until,
+            outlets=self.outlets[voucher.own_bucket],
+            home=voucher.home,
+        )
+
 
 def rebook(work: Work, voucher_ids: Collection[str]) -> None:
     """Judge all entries of these vouchers again and store what changed."""
-    results = Results()
-    _judge_locked(work, set(voucher_ids), {}, _outlets(work), results)
+    results = Results(_outlets(work))
+    found = ledger.find_all(work, voucher_ids, lock=True)
+    ledger.write_all(work, _judge(work, found, {name: [] for name in voucher_ids}, results))
     _store(work, results)
 
 
 def book(work: Work, new: Sequence[Booked], *, hopeful: bool) -> Results:
     """Add the bookings of a batch, judged with all others of their vouchers.
 
-    Each is written once, with its verdict. `hopeful`: first without locks, see `_take_plain`; what
-    comes out is the same either way. Locks are taken in one order, so that two transactions do not
-    wait for each other: the stream, vouchers by id, verdict counters by POSID, feed heads by
-    bucket. Only what was hoped and turned out otherwise is locked late; the database ends one of
-    two that meet so, and that one should be tried again without hope.
+    Each is written once, with its verdict. `hopeful`: without locks where all of it is plain, see
+    `_add_plain`; what comes out is the same either way. Locks are taken in one order, so that two
+    transactions do not wait for each other: the stream, vouchers by id, verdict counters by POSID,
+    feed heads by bucket. Only what was hoped and turned out otherwise is locked late; the database
+    ends one of two that meet so, and that one should be tried again without hope.
     """
     grouped = _grouped(new)
-    outlets = _outlets(work)
-    results = Results()
+    results = Results(_outlets(work))
     if hopeful:
-        _take_plain(work, grouped, outlets, results)
-    contested = grouped.keys() - results.vouchers.keys()
-    _judge_locked(work, contested, grouped, outlets, results)
+        _add_plain(work, grouped, results)
+    rest = {name: rows for name, rows in grouped.items() if name not in results.vouchers}
+    if rest:
+        _book_locked(work, rest, results)
     _store(work, results)
     return results
 
@@ -85,42 +98,65 @@ def _arrived(row: Booked) -> tuple[int, str, int, int]:
     return row.received_at, row.posid, row.epoch, row.seq
 
 
-def _take_plain(
-    work: Work, grouped: Grouped, outlets: Mapping[int, frozenset[int]], results: Results
-) -> None:
-    """Book what nobody contests: accepted at once, without a look at what was booked before.
+def _add_plain(work: Work, grouped: Grouped, results: Results) -> None:
+    """Book a batch that nobody contests: accepted, without a look at what was booked before.
 
-    The vouchers are read without a lock and written where nobody has touched them since; the
-    others are left for `_judge_locked`.
+    The vouchers are read without a lock, and counted on where all still fits. A batch of which
+    anything is contested is left to `_book_locked` as a whole, as is here what no longer fits.
     """
     found = ledger.find_all(work, grouped.keys())
-    hoped: dict[str, Voucher] = {}
-    for voucher_id, voucher in found.items():
-        rows = grouped[voucher_id]
-        facts = _facts(voucher, outlets)
-        if not _is_plain(voucher, facts, rows):
-            continue
-        hoped[voucher_id] = replace(
-            voucher,
-            used=voucher.used + sum(row.shares for row in rows),
-            generation=max(voucher.generation, *(row.after for row in rows)),
-            version=voucher.version + 1,
-        )
+    if not all(
+        name in found and _is_plain(found[name], rows, results, alone=False)
+        for name, rows in grouped.items()
+    ):
+        return
     # In the order of ids, as locks are taken there too.
-    for voucher_id in ledger.write_untouched(work, [hoped[name] for name in sorted(hoped)]):
-        voucher, rows = found[voucher_id], grouped[voucher_id]
-        amounts = _plain_amounts(voucher, _facts(voucher, outlets), rows)
-        for row, amount in zip(rows, amounts, strict=True):
-            row.verdict, row.flags, row.amount_fen = Verdict.ACCEPTED, row.marks, amount
-        results.rows[voucher_id] = rows
-        results.vouchers[voucher_id] = hoped[voucher_id]
+    hoped = [(found[name], _with_plain(found[name], grouped[name])) for name in sorted(found)]
+    for voucher_id, after in ledger.add_all(work, hoped).items():
+        _accept(found[voucher_id], grouped[voucher_id], results)
+        results.vouchers[voucher_id] = after
 
 
-def _is_plain(voucher: Voucher, facts: VoucherFacts, rows: Sequence[Booked]) -> bool:
+def _book_locked(work: Work, grouped: Grouped, results: Results) -> None:
+    """Book a batch on locked vouchers; what is not plain is judged with all there was before."""
+    found = ledger.find_all(work, grouped.keys(), lock=True)
+    written: list[Voucher] = []
+    contested: Grouped = {}
+    for name, rows in grouped.items():
+        if name in found and _is_plain(found[name], rows, results, alone=True):
+            _accept(found[name], rows, results)
+            written.append(_with_plain(found[name], rows))
+            results.vouchers[name] = written[-1]
+        else:
+            contested[name] = rows
+    written += _judge(work, found, contested, results)
+    ledger.write_all(work, written)
+
+
+def _is_plain(voucher: Voucher, rows: Sequence[Booked], results: Results, *, alone: bool) -> bool:
+    """Whether the entries are accepted and change nothing before them. `alone`: it is locked."""
     # Where the fen do not divide, what a share carries depends on its place among all of them.
-    alike = voucher.paid_fen % voucher.shares == 0 or voucher.used == voucher.used_before
+    first = alone and voucher.used == voucher.used_before
+    alike = first or voucher.paid_fen % voucher.shares == 0
     booked = voucher.used - voucher.used_before
-    return not voucher.has_reversals and alike and rules.is_plain(facts, booked, rows)
+    facts = results.facts(voucher)
+    return alike and not voucher.has_reversals and rules.is_plain(facts, booked, rows)
+
+
+def _with_plain(voucher: Voucher, rows: Sequence[Booked]) -> Voucher:
+    return replace(
+        voucher,
+        used=voucher.used + sum(row.shares for row in rows),
+        generation=max(voucher.generation, *(row.after for row in rows)),
+        version=voucher.version + 1,
+    )
+
+
+def _accept(voucher: Voucher, rows: list[Booked], results: Results) -> None:
+    amounts = _plain_amounts(voucher, results.facts(voucher), rows)
+    for row, amount in zip(rows, amounts, strict=True):
+        row.verdict, row.flags, row.amount_fen = Verdict.ACCEPTED, row.marks, amount
+    results.rows[voucher.voucher] = rows
 
 
 def _plain_amounts(voucher: Voucher, facts: VoucherFacts, rows: Sequence[Booked]) -> list[int]:
@@ -131,22 +167,20 @@ def _plain_amounts(voucher: Voucher, facts: VoucherFacts, rows: Sequence[Booked]
     return [amounts[row.serial] for row in rows]
 
 
-def _judge_locked(
-    work: Work,
-    voucher_ids: Collection[str],
-    new: Grouped,
-    outlets: Mapping[int, frozenset[int]],
-    results: Results,
-) -> None:
-    """Judge all bookings of these vouchers, those in store and the new ones."""
-    found = ledger.find_all(work, voucher_ids, lock=True)
+def _judge(
+    work: Work, found: Mapping[str, Voucher], grouped: Grouped, results: Results
+) -> list[Voucher]:
+    """Judge all bookings of locked vouchers, those in store and the new ones.
+
+    Answers the vouchers that are to be written.
+    """
     written: list[Voucher] = []
-    for voucher_id, rows in _with_stored(work, voucher_ids, new).items():
+    for voucher_id, rows in _with_stored(work, grouped).items():
         voucher = found.get(voucher_id)
         if voucher is None:
             judged = [_unknown(row) for row in rows]
         else:
-            judged, after = _book(voucher, rows, _facts(voucher, outlets))
+            judged, after = _book(voucher, rows, results.facts(voucher))
             if after != voucher:
                 written.append(after)
             if after.version != voucher.version:
@@ -156,30 +190,19 @@ def _judge_locked(
             for row, now in zip(rows, judged, strict=True)
             if now != row or row.verdict_seq == NEW
         ]
-    ledger.write_all(work, written)
+    return written
 
 
-def _with_stored(work: Work, voucher_ids: Collection[str], new: Grouped) -> Grouped:
+def _with_stored(work: Work, grouped: Grouped) -> Grouped:
     stored = bulk.select_in(
         work.connection,
         schema.bookings,
         COLUMNS,
         work.merchant,
-        ("voucher", sorted(voucher_ids)),
+        ("voucher", sorted(grouped)),
     )
-    mine = [row for voucher_id in voucher_ids for row in new.get(voucher_id, ())]
+    mine = [row for rows in grouped.values() for row in rows]
     return _grouped([*(Booked(*row) for row in stored), *mine])
-
-
-def _facts(voucher: Voucher, outlets: Mapping[int, frozenset[int]]) -> VoucherFacts:
-    return VoucherFacts(
-        shares=voucher.shares - voucher.used_before,
-        refunded_shares=voucher.refunded_shares,
-        valid_from=voucher.valid_from,
-        valid_until=voucher.valid_until,
-        outlets=outlets[voucher.own_bucket],
-        home=voucher.home,
-    )
 
 
 def _book(

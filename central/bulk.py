@@ -10,12 +10,20 @@ their order.
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 Row = tuple[Any, ...]
+
+
+class Conditional(NamedTuple):
+    """A change in SQL that both engines know: of the row `t`, by the values `new`."""
+
+    sets: str
+    condition: str
+    answer: Sequence[str]
 
 
 def select_in(
@@ -86,8 +94,14 @@ def update(
     connection: Connection, table: Table, keys: int, names: Sequence[str], rows: Sequence[Row]
 ) -> None:
     """Change the rows whose first `keys` columns are these to the other values. Each row exists."""
-    if rows:
-        _run(connection, _update(connection, table, keys, names), table, names, rows)
+    if not rows:
+        return
+    quoted = _quoted(connection, names)
+    sets = ", ".join(f"{name} = new.{name}" for name in quoted[keys:])
+    where = " AND ".join(f"t.{name} = new.{name}" for name in quoted[:keys])
+    source = _source(connection, names)
+    statement = f"UPDATE {table.name} AS t SET {sets} FROM {source} WHERE {where}"
+    _run(connection, statement, table, names, rows)
 
 
 def update_if(
@@ -96,28 +110,24 @@ def update_if(
     keys: int,
     names: Sequence[str],
     rows: Sequence[Row],
-    condition: str,
-) -> list[str]:
-    """Change those rows for which a condition on the row `t` and the values `new` still holds.
+    *,
+    how: Conditional,
+) -> list[Row] | None:
+    """Change those rows whose first `keys` columns are these, by an expression, under a condition.
 
-    Answers the last key of each row that was changed. A condition that held when the rows were
-    read in this transaction is only lost on PostgreSQL, to a transaction that committed since.
+    Answers the columns `how.answer` of each row that was changed. None stands for all: on SQLite
+    nothing can have happened to a row since it was read in the same transaction.
     """
-    if not rows:
-        return []
-    statement = f"{_update(connection, table, keys, names)} AND {condition}"
+    source = _source(connection, names)
+    where = " AND ".join(f"t.{name} = new.{name}" for name in _quoted(connection, names)[:keys])
+    statement = (
+        f"UPDATE {table.name} AS t SET {how.sets} FROM {source} WHERE {where} AND {how.condition}"
+    )
     if _is_postgresql(connection):
-        answer = f" RETURNING t.{names[keys - 1]}"
-        return [row[0] for row in _run(connection, statement + answer, table, names, rows)]
+        answer = ", ".join(f"t.{name}" for name in how.answer)
+        return _run(connection, f"{statement} RETURNING {answer}", table, names, rows)
     _run(connection, statement, table, names, rows)
-    return [row[keys - 1] for row in rows]
-
-
-def _update(connection: Connection, table: Table, keys: int, names: Sequence[str]) -> str:
-    quoted = _quoted(connection, names)
-    sets = ", ".join(f"{name} = new.{name}" for name in quoted[keys:])
-    where = " AND ".join(f"t.{name} = new.{name}" for name in quoted[:keys])
-    return f"UPDATE {table.name} AS t SET {sets} FROM {_source(connection, names)} WHERE {where}"
+    return None
 
 
 def _source(connection: Connection, names: Sequence[str]) -> str:

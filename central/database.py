@@ -33,6 +33,12 @@ _PRAGMAS: Final = (
 
 _WRITES: Final = "hexiao_writes"
 
+_BY_KEY: Final = "; ".join(
+    f"SET LOCAL enable_{way} = off" for way in ("hashjoin", "mergejoin", "seqscan")
+)
+"""What writes finds its rows by their keys, some hundreds at a time: so PostgreSQL must not read a
+whole table instead, whatever it believes of the table's size."""
+
 ATTEMPTS: Final = 8
 """Tries of a transaction that loses against others; each loss means that another one won."""
 
@@ -99,6 +105,8 @@ class Database:
         with _outages(), self._queue, self.engine.connect() as connection:
             connection = connection.execution_options(**{_WRITES: True})
             with connection.begin():
+                if not self.is_sqlite:
+                    connection.exec_driver_sql(_BY_KEY)
                 yield connection
 
     def directory(self) -> Path | None:

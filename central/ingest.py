@@ -154,7 +154,7 @@ def _held(work: Work, batch: Batch, results: Results) -> Held:
 
 def _apply(central: Central, work: Work, batches: Sequence[Batch], *, hopeful: bool) -> Results:
     if not batches:
-        return Results()
+        return Results({})
     _store_entries(work, batches)
     long_ms = policies.current(work).offline.max_hours.home * HOUR_MS
     found = [

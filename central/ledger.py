@@ -182,10 +182,24 @@ _MUTABLE: Final = (
     "has_reversals",
 )
 _CHANGED: Final = ("merchant", "voucher", *_MUTABLE)
-_BOOKED: Final = ("merchant", "horizon", "voucher", "used", "generation", "version")
+_SAME: Final = (
+    "horizon",
+    "bucket",
+    "state",
+    "valid_from",
+    "valid_until",
+    "refunded_shares",
+    "has_reversals",
+)
+"""What a verdict and the next codes hang on, besides the count."""
 
-_UNTOUCHED: Final = "t.version = new.version - 1 AND t.has_reversals = 0"
-"""No other transaction has changed the voucher or booked a reversal since it was read."""
+_ADDED: Final = ("merchant", *_SAME, "voucher", "used", "generation")
+_ADDING: Final = bulk.Conditional(
+    sets="used = t.used + new.used, version = t.version + 1, generation = "
+    "CASE WHEN new.generation > t.generation THEN new.generation ELSE t.generation END",
+    condition="t.used + new.used <= t.shares - t.refunded_shares",
+    answer=("voucher", "used", "generation", "version"),
+)
 
 
 def change_all(work: Work, after: Sequence[Voucher]) -> None:
@@ -203,16 +217,32 @@ def write_all(work: Work, after: Sequence[Voucher]) -> None:
     bulk.update(work.connection, schema.vouchers, 2, _CHANGED, rows)
 
 
-def write_untouched(work: Work, after: Sequence[Voucher]) -> set[str]:
-    """Write what was booked on vouchers that nobody else has touched since they were read.
+def add_all(work: Work, added: Sequence[tuple[Voucher, Voucher]]) -> dict[str, Voucher]:
+    """Count uses on vouchers that were read without a lock: as read, and as they are to be then.
 
-    No lock is held before, so another transaction may have been faster: those that are answered
-    are written and now locked, the others stand as somebody else left them.
+    Answers each as it now is; locked. Another transaction may have been faster: what it counted is
+    counted too, as long as all of it fits into the shares. What no longer fits, or of which
+    something else has changed, is left out and stands as the other left it.
     """
-    rows = [(work.merchant, v.horizon, v.voucher, v.used, v.generation, v.version) for v in after]
-    return set(
-        bulk.update_if(work.connection, schema.vouchers, 3, _BOOKED, rows, condition=_UNTOUCHED)
-    )
+    rows = [
+        (
+            work.merchant,
+            *(getattr(before, name) for name in _SAME),
+            before.voucher,
+            after.used - before.used,
+            after.generation,
+        )
+        for before, after in added
+    ]
+    keys = len(_ADDED) - 2
+    changed = bulk.update_if(work.connection, schema.vouchers, keys, _ADDED, rows, how=_ADDING)
+    hoped = {after.voucher: after for _, after in added}
+    if changed is None:
+        return hoped
+    return {
+        voucher: replace(hoped[voucher], used=used, generation=generation, version=version)
+        for voucher, used, generation, version in changed
+    }
 
 
 def publish_all(work: Work, after: Sequence[Voucher]) -> None:

@@ -13,19 +13,24 @@ from central.bench_ground import Effort
 def test_a_bench_judges_what_it_measures(engine: str) -> None:
     """The bench checks its own books at the end; the figure names both sides."""
     try:
-        figure = bench_upload.upload(engine, Effort(batches=3, each=40))
+        figure, by_row = bench_upload.figures(engine, Effort(batches=3, each=40))
     except (OSError, RuntimeError) as error:
         pytest.skip(f"no PostgreSQL server can run here: {error}")
     assert (figure.engine, figure.rows, figure.batch) == (engine, 120, 40)
     assert figure.ratio == pytest.approx(figure.rows_per_s / figure.bare_rows_per_s, rel=0.05)
     assert (figure.met is None) == (figure.goal is None) == (engine == "sqlite")
+    assert by_row.bare == "one entry per upload" and by_row.goal is None
+    assert by_row.rows_per_s == figure.rows_per_s
 
 
 def test_the_command_writes_a_line_for_each_figure(capsys: pytest.CaptureFixture[str]) -> None:
     few = ["--batches", "1", "--terminals", "3", "--seconds", "1", "--vouchers", "100"]
     assert hexiao.main(["bench", "central", "--json", "--engine", "sqlite", *few]) == 0
-    upload, download, lag, snapshot = map(json.loads, capsys.readouterr().out.splitlines())
-    assert upload["rows"] == 500 and snapshot["rows"] == 300
+    figures = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    upload, by_row, over_http, grouped, download, lag, snapshot = figures
+    assert upload["rows"] == by_row["rows"] == 500 and snapshot["rows"] == 300
+    assert over_http["rows"] == 2_000 and over_http["bare"] == "the same without HTTP"
+    assert grouped["rows"] == 256 and grouped["bare"] == "a transaction each"
     assert download["rows"] == 1_500 and download["goal"] == 25_641
     assert lag["terminals"] == 3 and 0 <= lag["lag_p50_s"] <= lag["lag_p99_s"]
 

@@ -183,6 +183,18 @@ class World:
             "reason_code": "mistake",
         }
 
+    def plain_uploads(self) -> list[Upload]:
+        """A few counters send what nobody contests, as most batches are."""
+        for counter in self.counters:
+            for _ in range(self.rng.randint(1, 3)):
+                plain = {
+                    "shares": 1,
+                    "claim": None,
+                    "voucher": self.rng.choice(self.vouchers).voucher,
+                }
+                counter.add(self.clock.now, Kind.REDEEMED, self.redemption() | plain)
+        return [counter.upload(counter.sent + 1) for counter in self.counters]
+
     def uploads(self) -> list[Upload]:
         """A few counters send, each from where it stopped, from before, or from too far."""
         rng, found = self.rng, list[Upload]()
@@ -260,17 +272,17 @@ def a_world(rng: random.Random) -> World:
     return World(rng, Clock(), counters)
 
 
-def issue_to(world: World, *services: Central) -> None:
+def issue_to(world: World, *services: Central, plain: bool = False) -> None:
     rng = world.rng
     world.vouchers.clear()
     for n in range(7):
-        shares = rng.randint(1, 9)
-        used = min(rng.choice((0, 0, 2)), shares - 1)
+        shares = 12 if plain else rng.randint(1, 9)
+        used = 0 if plain else min(rng.choice((0, 0, 2)), shares - 1)
         order: dict[str, object] = {
-            "product": rng.choice((1, 2)),
+            "product": 2 if plain else rng.choice((1, 2)),
             "shares": shares,
             "home": rng.choice((None, 1, 2)),
-            "paid_fen": rng.choice((None, 1_000, 10_007)),
+            "paid_fen": None if plain else rng.choice((None, 1_000, 10_007)),
             "used_before": used,
             "generation_before": used,
             "valid_from": world.clock.now - 30 * DAY,
@@ -329,7 +341,10 @@ def test_hope_changes_nothing(pair: tuple[World, Pair], part: int) -> None:
     """Contested or not: the same rows in every table, to the last number."""
     world, (hopeful, careful) = pair
     hoped = 0
-    for turn in range(8):
+    for turn in range(6):
+        if turn % 4 == 0:
+            issue_to(world, hopeful, careful, plain=True)
+            send_plain(world, hopeful, careful)
         begin_turn(world, turn, hopeful, careful)
         uploads = world.uploads()
         answers = ingest.take(hopeful, uploads, hopeful=True)
@@ -337,12 +352,25 @@ def test_hope_changes_nothing(pair: tuple[World, Pair], part: int) -> None:
         hoped += sum(len(answer.booked) for answer in answers if isinstance(answer, Held))
         for name in TABLES:
             assert rows(hopeful, name) == rows(careful, name), (turn, name)
-    before = {name: rows(hopeful, name) for name in TABLES}
-    with hopeful.write() as work:
-        booking.rebook(work, {str(row["voucher"]) for row in before["bookings"]})
-    # Everything judged again from the stored entries alone: nothing was left out by hope.
-    assert {name: rows(hopeful, name) for name in TABLES} == before
-    assert hoped > 30
+        # Everything judged again from the stored entries alone: nothing was left out by hope.
+        with hopeful.write() as work:
+            booking.rebook(work, {row["voucher"] for row in rows(hopeful, "bookings")})
+        for name in TABLES:
+            assert rows(hopeful, name) == rows(careful, name), (turn, name)
+    assert hoped > 0
+
+
+def send_plain(world: World, hopeful: Central, careful: Central) -> None:
+    """Batches that are booked without a lock when there is hope."""
+    for _ in range(2):
+        uploads = world.plain_uploads()
+        answers = ingest.take(hopeful, uploads, hopeful=True)
+        assert answers == ingest.take(careful, uploads, hopeful=False)
+        if all(upload.first == 1 for upload in uploads):
+            held = [answer for answer in answers if isinstance(answer, Held)]
+            assert {row.verdict for answer in held for row in answer.booked} == {"accepted"}
+        for name in TABLES:
+            assert rows(hopeful, name) == rows(careful, name), name
 
 
 @pytest.mark.parametrize("part", range(2))
@@ -359,7 +387,7 @@ def test_company_changes_nothing(pair: tuple[World, Pair], part: int) -> None:
         "alarms": ("alarm",),
         "refunds": ("refund",),
     }
-    for turn in range(8):
+    for turn in range(6):
         begin_turn(world, turn, together, alone)
         uploads = world.uploads()
         answers = ingest.take(together, uploads, hopeful=True)
