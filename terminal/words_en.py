@@ -20,6 +20,7 @@ _CODES: Final = {
         (
             _v("This is a mobile number, not a voucher code.", "mobile"),
             _v("This is a payment code, not a voucher code.", "payment"),
+            _v("This is an ID number; it is not taken by hand or from a scanner.", "id_card"),
             _v("This is the barcode of goods, not a voucher code.", "goods"),
             _v("This is a web link without a voucher code.", "link"),
             _v("The last four digits of the mobile are exactly 4 digits.", "last4"),
@@ -31,6 +32,7 @@ _CODES: Final = {
         (
             _v("Ask for the code in the message about the purchase.", "mobile"),
             _v("Ask the customer to open the voucher, not the payment page.", "payment"),
+            _v("Lay the card on the reader, if there is one, or ask for the code.", "id_card"),
             _v("Type the four digits again.", "last4"),
             _v("Scan the voucher, or type its code from the message."),
         ),

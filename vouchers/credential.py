@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from msgspec import Struct
 
 from vouchers import codes, patterns, qr
+from vouchers.id_card import looks_like_number
 from vouchers.limits import CREDENTIAL_CHARS_MAX
 from vouchers.reasons import Reason, Refusal
 
@@ -45,7 +46,7 @@ def read_credential(
 
     `issuer_patterns` (`vouchers.patterns`) are tried on anything but a signed QR.
 
-    `looks_like` is one of `empty, length, text, mobile, link, payment, goods`.
+    `looks_like` is one of `empty, length, text, mobile, link, id_card, payment, goods`.
     """
     if len(text) > CREDENTIAL_CHARS_MAX:
         return Refusal(Reason.MALFORMED, {"looks_like": "length"})
@@ -86,6 +87,8 @@ def _code(text: str) -> PlatformCode | Refusal:
 def _named(digits: str, refusal: Refusal) -> Refusal:
     if _CONTROL.search(digits):
         return Refusal(Reason.MALFORMED, {"looks_like": "text"})
+    if looks_like_number(digits):
+        return Refusal(Reason.MALFORMED, {"looks_like": "id_card"})
     if _PAYMENT.fullmatch(digits):
         return Refusal(Reason.MALFORMED, {"looks_like": "payment"})
     if refusal.reason is Reason.MALFORMED and _GOODS.fullmatch(digits):

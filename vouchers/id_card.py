@@ -11,6 +11,7 @@ from typing import Final
 
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS: Final = "10X98765432"
+_BORN: Final = re.compile(r"[1-9]\d{5}(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", re.ASCII)
 _HASH: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -20,6 +21,13 @@ def number_valid(number: str) -> bool:
         return False
     total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
     return _CHECKS[total % 11] == number[17].upper()
+
+
+def looks_like_number(text: str) -> bool:
+    """Whether a text is a citizen number rather than another long number: a date of birth and the
+    check character are right. Some payment codes are as long and begin alike.
+    """
+    return _BORN.match(text) is not None and number_valid(text)
 
 
 def upstream_hash(number: str) -> str:

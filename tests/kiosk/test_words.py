@@ -23,6 +23,7 @@ DETAILS: list[dict[str, object]] = [
     {},
     {"looks_like": "mobile"},
     {"looks_like": "payment"},
+    {"looks_like": "id_card"},
     {"looks_like": "goods"},
     {"looks_like": "link"},
     {"looks_like": "last4"},

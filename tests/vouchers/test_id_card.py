@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from vouchers.id_card import number_valid, read_id_card, upstream_hash
+from vouchers.id_card import looks_like_number, number_valid, read_id_card, upstream_hash
 
 NUMBER = "11010519491231002X"  # a published example, not a person's
 MD5 = hashlib.md5(NUMBER.encode(), usedforsecurity=False).hexdigest()
@@ -15,6 +15,15 @@ def test_the_check_character() -> None:
     assert number_valid(NUMBER) and number_valid(NUMBER.lower())
     assert not any(number_valid(NUMBER[:17] + wrong) for wrong in "0123456789")
     assert not number_valid("X" * 18) and not number_valid("１" * 17 + "X")
+
+
+def test_a_number_is_told_from_other_long_numbers() -> None:
+    """By the date of birth too: one in eleven payment codes has the right last digit."""
+    assert looks_like_number(NUMBER) and looks_like_number(NUMBER.lower())
+    assert not looks_like_number(NUMBER[:17] + "1")
+    payment = next(f"13{n:015d}{check}" for n in range(99) for check in "0123456789X"
+                   if number_valid(f"13{n:015d}{check}"))  # fmt: skip
+    assert not looks_like_number(payment)
 
 
 def test_the_hash_is_of_the_upper_case_number() -> None:
