@@ -20,6 +20,10 @@ _CIPHER: Final = "chacha20"
 _SQLITE_FIXED: Final = (3, 51, 3)
 """The first SQLite without the WAL-reset corruption bug."""
 
+_JOURNAL_PAGE: Final = 1024
+"""A redemption touches some ten pages of the journal, each with a few bytes: small ones are
+flushed sooner. A new file only; an older one keeps its own."""
+
 _SYNC_NORMAL, _SYNC_FULL = 1, 2
 WARM_BYTES: Final = 4 * 1024 * 1024
 """The write-ahead log is grown once, so that a commit overwrites instead of appending (D2)."""
@@ -79,6 +83,7 @@ def _open(path: Path, key: bytes, *, exclusive: bool) -> apsw.Connection:
         connection.pragma("cipher", _CIPHER)
         connection.pragma("key", f"raw:{key.hex()}")
         if exclusive:
+            connection.pragma("page_size", _JOURNAL_PAGE)
             connection.pragma("locking_mode", "EXCLUSIVE")
         connection.pragma("journal_mode", "WAL")
         connection.pragma("temp_store", "MEMORY")

@@ -57,7 +57,7 @@ class Stamp(Struct, frozen=True):
 
 
 _LOG_PAGES: Final = 256
-"""A quarter of the warmed write-ahead log: some thirty redemptions."""
+"""Some twenty redemptions; the warmed write-ahead log has room for ten times as much besides."""
 
 _LAST_OF_EPOCH: Final = (
     f"(SELECT max(id) FROM entry WHERE id BETWEEN e.epoch << 32 AND (e.epoch << 32) + {SEQ_MAX})"

@@ -31,6 +31,22 @@ def test_the_journal_is_full_exclusive_and_forgets(tmp_path: Path) -> None:
     assert (tmp_path / "j.db").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_journal_of_larger_pages_is_read_as_it_is(tmp_path: Path) -> None:
+    """A new journal has pages of 1 KiB; one that was made with others opens and keeps them."""
+    older = apsw.Connection(str(tmp_path / "older.db"))
+    older.pragma("cipher", "chacha20")
+    older.pragma("key", f"raw:{KEY.hex()}")
+    older.pragma("page_size", 4096)
+    older.execute("CREATE TABLE t (n); INSERT INTO t VALUES (7)")
+    older.close()
+    make(tmp_path / "new.db")
+    for name, size in (("older.db", 4096), ("new.db", 1024)):
+        connection = database.open_journal(tmp_path / name, KEY)
+        assert connection.pragma("page_size") == size
+        assert len(connection.execute("SELECT * FROM t").fetchall()) == 1
+        connection.close()
+
+
 def test_the_replica_is_shared_and_read_only_for_readers(tmp_path: Path) -> None:
     """A reader of the replica cannot write; the writer beside it can."""
     writer = database.open_replica(tmp_path / "r.db", KEY, writable=True)
