@@ -94,13 +94,16 @@ def read_new(stream: Any, upload: Upload, hashes: Sequence[str], skip: int) -> l
 
 
 def _badly_signed(upload: Upload, hashes: Sequence[str], key: Ed25519PublicKey) -> Collection[int]:
-    """Sequences that no good signature covers: a signature covers all entries before it."""
-    good = [
-        seq
-        for seq, sig in upload.signatures.items()
-        if entries.signature_holds(hashes[seq - upload.first], sig, key)
-    ]
-    return range(max(good, default=upload.first - 1) + 1, upload.first + len(hashes))
+    """Sequences that no good signature covers: a signature covers all entries before it.
+
+    So the last good one decides, and what comes before it need not be checked.
+    """
+    covered = upload.first - 1
+    for seq in sorted(upload.signatures, reverse=True):
+        if entries.signature_holds(hashes[seq - upload.first], upload.signatures[seq], key):
+            covered = seq
+            break
+    return range(covered + 1, upload.first + len(hashes))
 
 
 def _read(

@@ -69,6 +69,8 @@ def book(work: Work, new: Sequence[Booked], *, hopeful: bool) -> Results:
     feed heads by bucket. Only what was hoped and turned out otherwise is locked late; the database
     ends one of two that meet so, and that one should be tried again without hope.
     """
+    if not new:
+        return Results({})
     grouped = _grouped(new)
     results = Results(_outlets(work))
     if hopeful:
