@@ -45,6 +45,8 @@ from terminal.words_devices import say
 
 PRINT_S: Final = 30.0
 _KICK_MS: Final = 10_000
+_TYPING: Final = "hid-tty"
+"""How a scanner that types ends a scan."""
 _POLL_S: Final = 0.05
 _REPLY_MS: Final = 200
 _ENDED: Final = frozenset(
@@ -161,7 +163,10 @@ def scan_test(
 ) -> int:
     """Read scans, show them, and propose settings. `typed` are those of a keyboard scanner."""
     settings, language = loaded.settings.scanner, _language(loaded)
-    chosen = device_profiles.scanner_of(loaded)
+    if settings.port:
+        chosen = device_profiles.scanner_of(loaded)
+    else:
+        chosen = device_profiles.scanner_profile(_TYPING)
     if settings.port and chosen.kind == "evdev":
         source: Iterable[Keyed] = map(Keyed, _grabbed(settings.port, chosen, ended))
     elif settings.port:
@@ -182,7 +187,7 @@ def scan_test(
     bursts = [scan.data for scan in scans]
     advice = scan_trial.advise(bursts, device_profiles.scanner_profiles(), chosen)
     profile = advice.fits[0] if advice.fits and advice.legible else None
-    keys = _advised(advice, profile, chosen)
+    keys = _advised(advice, profile, chosen if settings.port else None)
     words = [say(key, language, profile=profile) for key in keys]
     words += _typing(scan_trial.rhythm(scans), settings, language)
     if profile is None:
@@ -195,13 +200,15 @@ def scan_test(
     return DONE
 
 
-def _advised(advice: Advice, profile: str | None, chosen: ScannerProfile) -> list[str]:
-    """The names of what to say about how scans arrive."""
+def _advised(advice: Advice, profile: str | None, chosen: ScannerProfile | None) -> list[str]:
+    """The names of what to say about how scans arrive; `chosen` is None for one that types."""
     keys = [] if advice.legible else ["advice.noise"]
     keys += ["advice.end"] if advice.end == "none" else []
     keys += ["advice.mixed"] if advice.end == "mixed" else []
-    keys += ["advice.aim"] if advice.aim and not chosen.aim else []
-    fits = "advice.fits" if profile == chosen.name else "advice.profile"
+    keys += ["advice.aim"] if advice.aim and not (chosen and chosen.aim) else []
+    if profile is not None and chosen is None:
+        return [*keys, "advice.typed"]
+    fits = "advice.fits" if chosen and profile == chosen.name else "advice.profile"
     return [*keys, "advice.none" if profile is None else fits]
 
 

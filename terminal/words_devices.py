@@ -88,6 +88,10 @@ PHRASES: Final[dict[str, tuple[str, str]]] = {
         '现在的设置合适：profile = "{profile}"',
         'the settings fit: profile = "{profile}"',
     ),
+    "advice.typed": (
+        "每次扫码的结尾正确；键盘式扫码枪不需要 profile",
+        "each scan ends as it should; a scanner that types needs no profile",
+    ),
     "advice.profile": (
         '请在 [scanner] 中设置 profile = "{profile}"',
         'set profile = "{profile}" in [scanner]',

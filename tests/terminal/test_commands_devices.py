@@ -194,7 +194,7 @@ def test_scan_test_ends_at_its_count() -> None:
     status, said = typed("1\n", "2\n", "3\n", words=("--count", "2"))
     assert status == 0
     assert [one.get("scan") for one in said.objects] == [1, 2, None]
-    assert said.objects[-1]["profile"] == "generic-serial"
+    assert said.objects[-1]["profile"] == "hid-tty"
 
 
 def test_scan_test_without_a_scan() -> None:

@@ -121,7 +121,13 @@ def said(scans: list[Keyed], **scanner: object) -> str:
 def test_settings_are_proposed(gap_ms: int, scanner: dict[str, object], words: str) -> None:
     """Ten scans: what to set, or that nothing needs to be."""
     codes = [b"%011d\r" % (28_100_000_000 + 7 * number) for number in range(10)]
-    assert words in said(typed(gap_ms, *codes), **scanner)
+    advice = said(typed(gap_ms, *codes), **scanner)
+    assert words in advice and "needs no profile" in advice
+
+
+def test_tab_ends_a_scan_too() -> None:
+    """As it does at the counter."""
+    assert "needs no profile" in said(typed(5, b"28123456789\t", b"28123456797\t"))
 
 
 def test_a_preamble_is_proposed() -> None:
