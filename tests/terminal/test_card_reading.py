@@ -88,7 +88,7 @@ def test_a_reader_that_cannot_be_started_is_a_word(
     """Its code is missing: the counter is there all the same."""
     monkeypatch.setitem(__import__("sys").modules, "terminal.card_reading", None)
     opened, ended = station(shop, port="emulated://idcard"), Seen[str]()
-    opened.start_behind(lambda _: None, lambda: ended("ended"))
+    opened.start_behind(lambda: ended("ended"))
     ended.wait()
     assert opened.counter.status().reader == "not_set_up"
     opened.stop()
