@@ -11,19 +11,19 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from sqlalchemy import update
 
-from central import claims, ledger, schema, sealing
+from central import claims, forks, hello, ledger, sealing
 from central.service import Work
+from sync import sender
 from sync.downlink import Downlink
 from terminal import redeem as redeeming
 from terminal import reverse as reversing
 from terminal import startup
 from terminal.journal import Journal
 from terminal.parts import Parts
+from terminal.replica_writer import ReplicaWriter
 from terminal.syncing import JournalOfTerminal
 from vouchers import booking, codes, rules, standing
-from vouchers.reasons import Reason
 from vouchers.standing import OwnUse
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -67,10 +67,14 @@ def foreign_allowance_is_per_redemption(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutation
-def caps_are_not_checked(patch: pytest.MonkeyPatch) -> None:
-    """`offline_limit` is never a reason."""
-    left = tuple(check for check in rules.CHECKS if check[0] is not Reason.OFFLINE_LIMIT)
-    patch.setattr(rules, "CHECKS", left)
+def caps_count_nothing(patch: pytest.MonkeyPatch) -> None:
+    """What was given alone since the last contact is not taken off the owner's caps."""
+    posture = Parts.posture
+
+    def fresh(parts: Parts) -> Any:
+        return changed(posture(parts), redemptions_home=0, redemptions_away=0, value_fen=0)
+
+    patch.setattr(Parts, "posture", fresh)
 
 
 @mutation
@@ -130,12 +134,35 @@ def reversal_is_repeated(patch: pytest.MonkeyPatch) -> None:
 
 
 @mutation
+def fence_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    """A terminal that was told to stop goes on."""
+    patch.setattr(Parts, "fence", lambda _: None)
+
+
+@mutation
 def witness_is_not_compared(patch: pytest.MonkeyPatch) -> None:
     """A journal that was put back opens as if nothing had happened."""
     patch.setattr(startup, "_compare_witness", lambda _: None)
 
 
 # --- between them -----------------------------------------------------------------------------
+
+
+@mutation
+def cursor_is_stored_before_the_rows(patch: pytest.MonkeyPatch) -> None:
+    """A crash between the two skips a page for good."""
+    apply = ReplicaWriter.apply
+
+    def early(writer: ReplicaWriter, bucket: int, page: Any) -> bool:
+        with writer._storing() as connection:
+            before = connection.execute("SELECT cursor FROM cursor WHERE bucket = ?", (bucket,))
+            if (before.fetchone() or ("0",))[0] != page.from_:
+                return False
+            connection.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (bucket, page.cursor))
+            connection.execute("SELECT 1")  # the power may fail here
+        return apply(writer, bucket, changed(page, from_=page.cursor))
+
+    patch.setattr(ReplicaWriter, "apply", early)
 
 
 @mutation
@@ -157,6 +184,14 @@ def watermark_moves_before_the_acknowledgement(patch: pytest.MonkeyPatch) -> Non
 
 
 @mutation
+def only_counts_are_compared(patch: pytest.MonkeyPatch) -> None:
+    """Neither side compares hashes: the histories of two disks become one."""
+    patch.setattr(sender, "_compare", lambda *_: None)
+    patch.setattr(forks, "first_difference", lambda *_: None)
+    patch.setattr(hello, "_compare", lambda *_: None)
+
+
+@mutation
 def verdicts_are_not_pulled(patch: pytest.MonkeyPatch) -> None:
     """A verdict that changes later never reaches the counter."""
     patch.setattr(Downlink, "_pull_verdicts", lambda _: None)
@@ -168,18 +203,7 @@ def verdicts_are_not_pulled(patch: pytest.MonkeyPatch) -> None:
 @mutation
 def claims_are_not_consumed(patch: pytest.MonkeyPatch) -> None:
     """A claim goes on holding shares after its entry has come."""
-    consume = claims.consume
-
-    def lasting(work: Any, who: Any, named: Any) -> dict[str, str]:
-        granted = consume(work, who, named)
-        work.connection.execute(
-            update(schema.claims)
-            .where(schema.claims.c.claim.in_(list(granted)))
-            .values(state=claims.GRANTED)
-        )
-        return granted
-
-    patch.setattr(claims, "consume", lasting)
+    patch.setattr(claims, "USED", claims.GRANTED)
 
 
 @mutation

@@ -53,8 +53,8 @@ def watch(engine: Engine) -> None:
     event.listen(engine, "commit", on_commit)
 
 
-_BUDGETED = ("claims", "lookups")
-"""Questions while a clerk waits; they are never repeated, so no cache can mix up their answers."""
+_ASKED_ONCE = ("claims", "lookups", "enrolments")
+"""Questions while a person waits; they are never repeated, so nothing can mix up their answers."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Network:
             raise Slow("the answer was lost")
         if chance() < weather.garbled:
             return Answered(answer.status, answer.body[: len(answer.body) // 2])
-        if before is not None and asked.path not in _BUDGETED and chance() < weather.stale:
+        if before is not None and asked.path not in _ASKED_ONCE and chance() < weather.stale:
             return before
         if chance() < weather.busy:
             raise Slow("a proxy gave up")

@@ -73,7 +73,7 @@ class Fuse:
     def disarm(self) -> None:
         self.left = self.commit_fails = None
 
-    def burn(self, cursor: apsw.Cursor, statement: str, _bindings: object) -> bool:
+    def burn(self, cursor: Any, statement: str, _bindings: object) -> bool:
         """An execution tracer: called before each statement."""
         if threading.get_ident() != self.thread:
             return True
@@ -86,7 +86,7 @@ class Fuse:
             written = self.commit_fails == "written"
             self.disarm()
             if written:
-                cursor.connection.execute("END TRANSACTION")
+                getattr(cursor, "connection", cursor).execute("END TRANSACTION")
             raise apsw.IOError("the disk says no")
         return True
 

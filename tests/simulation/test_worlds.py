@@ -22,6 +22,7 @@ MUST_HAPPEN = (
     "central died",
     "cloned",
     "restored",
+    "paired anew",
     "vouchers over-redeemed",
     "refused replaced",
     "refused refunding",

@@ -72,6 +72,8 @@ class Till:
     copies: int = 0
     backups: list[Path] = field(default_factory=list)
     online: bool = True
+    retired: bool = False
+    """Taken away: another disk goes on under this name."""
 
     @property
     def data(self) -> DataDir:

@@ -25,7 +25,7 @@ from tests.simulation.auditor import Auditor, Written, insist
 from tests.simulation.network import CENTRAL_FUSE, CentralDied, Network, Weather
 from tests.simulation.seams import FUSE, Crash, TillClock, Time, seams
 from tests.simulation.service import Answered, Asked, Service
-from tests.simulation.template import MOBILES, OFFLINE_TOO, ONLINE_ONLY, TILLS, Template
+from tests.simulation.template import MOBILES, OFFLINE_TOO, ONLINE_ONLY, TILLS, Template, pair
 from tests.simulation.till import Till
 from vouchers.reasons import Reason, Refusal
 from vouchers.times import DAY_MS, HOUR_MS, MINUTE_MS
@@ -137,9 +137,9 @@ class World:
             "offline.foreign_shares_qr": choose((0, 1, 1, 2)),
             "offline.unhomed_shares": choose((0, 1, 1, 2)),
             "offline.tills": choose(("shared_risk", "shared_risk", "primary_only")),
-            "offline.max_redemptions.home": choose((5000, 5000, 2)),
-            "offline.max_redemptions.elsewhere": choose((50, 50, 1)),
-            "offline.max_value_fen": choose((2_000_000, 2_000_000, 9_000)),
+            "offline.max_redemptions.home": choose((5000, 5000, 2, 1)),
+            "offline.max_redemptions.elsewhere": choose((50, 1)),
+            "offline.max_value_fen": choose((2_000_000, 2_000_000, 5_000)),
         }
         made = policies.change(self.central, [f"{name}={value}" for name, value in changes.items()])
         assert isinstance(made, Policy), made
@@ -171,10 +171,14 @@ class World:
         ]
         if rare() < 0.7:
             acts += [(6, "power", self._power), (10, "fuse", self._arm)]
+            acts.append((4, "news", self._pull_news))
         if rare() < 0.3:
             acts += [(8, "back up", self._back_up), (10, "put back", self._put_back)]
-        if rare() < 0.2:
-            acts.append((8, "clone", self._clone))
+            acts.append((10, "pair", self._pair_stopped))
+        if rare() < 0.25:
+            # What was copied shows only where the copies meet central.
+            acts += [(12, "clone", self._clone), (6, "pair", self._pair_stopped)]
+            acts.append((12, "meet", self._meet_central))
         if rare() < 0.3:
             acts.append((4, "clock", self._set_clock))
         return acts
@@ -231,8 +235,17 @@ class World:
         running = [till for till in self.tills if till.on]
         return self.rng.choice(running) if running else None
 
-    def _redeem(self) -> None:
-        till = self._choose()
+    def _meet_central(self) -> None:
+        """All that run speak with central, the copies among them; then customers come again."""
+        running = [till for till in self.tills if till.on]
+        for till in running:
+            if till.on:
+                self._at(till, till.round)
+        for till in running:
+            self._redeem(till)
+
+    def _redeem(self, till: Till | None = None) -> None:
+        till = till or self._choose()
         if till is None or not self._customers:
             return
         customer = self.rng.choice(self._customers)
@@ -311,7 +324,7 @@ class World:
             self._at(till, work, till)
 
     def _power(self) -> None:
-        till = self.rng.choice(self.tills)
+        till = self.rng.choice([till for till in self.tills if not till.retired])
         if till.on:
             self._say(till.name, "is switched off")
             till.end()
@@ -328,8 +341,15 @@ class World:
         self.rng.choice((self._redeem, self._reverse, self._redeem, self._pull))()
         FUSE.disarm()
 
+    def _pull_news(self) -> None:
+        """Head office changes something, and a till dies while it hears of it."""
+        self._order()
+        FUSE.left = self.rng.randrange(25)
+        self._sync(lambda till: till.pull())
+        FUSE.disarm()
+
     def _pull(self) -> None:
-        self._sync(lambda till: till.round())
+        self._sync(lambda till: till.pull())
 
     def _set_clock(self) -> None:
         till = self.rng.choice(self.tills)
@@ -381,6 +401,29 @@ class World:
         self.auditor.count("cloned")
         self.tills.append(twin)
         self._at(twin, self._start, twin)
+
+    def _pair_stopped(self) -> None:
+        """A person pairs a terminal anew that redeems no more."""
+        waiting = [till for till in self.tills if not till.retired and self._waits(till)]
+        if waiting:
+            self._pair(self.rng.choice(waiting))
+
+    def _waits(self, till: Till) -> bool:
+        return stopped(till) if till.on else till.refused is not None
+
+    def _pair(self, till: Till) -> None:
+        self._say(till.name, "is paired anew")
+        self.auditor.observe(till)
+        till.end()
+        for twin in self.tills:
+            if twin.posid == till.posid and twin is not till:
+                self.auditor.observe(twin)
+                twin.end()
+                twin.retired = True
+        self._at(till, pair, till, self.central)
+        self.auditor.count("paired anew")
+        if not till.on:
+            self._at(till, self._start, till)
 
     # --- at central -------------------------------------------------------------------------
 
@@ -485,8 +528,12 @@ class World:
             self.network.deliver_late()
         for till in self.tills:
             till.clock.wrong_by_ms = 0
-            if not till.on:
+            if not till.on and not till.retired:
                 self._at(till, self._start, till)
+        if self.rng.random() < 0.5:
+            for till in self.tills:
+                if not till.retired and self._waits(till):
+                    self._pair(till)
         self._come_to_rest()
         books = Books(self._template.database)
         for row in books.rows("SELECT posid, epoch, seq, head FROM streams"):
@@ -527,9 +574,9 @@ class World:
         for credential, last4 in customer.former[-2:]:
             if last4 != customer.last4:  # else it was changed back
                 found = till.process.counter.look_up(credential, last4)
-                no = found.refusal if isinstance(found, View) else found
-                fine = no is not None and (no is found or no.reason is Reason.REPLACED)
-                insist(fine, till.name, "opens with a former number:", found)
+                replaced = isinstance(found, View) and found.generation < row["generation"]
+                closed = isinstance(found, Refusal) or replaced
+                insist(closed, till.name, "opens with a former number:", found)
         if row["state"] not in ("live", "refunding"):
             return
         sold = self.auditor.sold[customer.voucher]
