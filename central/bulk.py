@@ -118,6 +118,8 @@ def update_if(
     Answers the columns `how.answer` of each row that was changed. None stands for all: on SQLite
     nothing can have happened to a row since it was read in the same transaction.
     """
+    if not rows:
+        return []
     source = _source(connection, names)
     where = " AND ".join(f"t.{name} = new.{name}" for name in _quoted(connection, names)[:keys])
     statement = (
