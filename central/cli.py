@@ -211,6 +211,8 @@ def _fleet(tree: _Tree) -> None:
     revoke.add_argument("--wipe", action="store_true", help="have it destroy its keys and data")
     release = tree.add("release", fleet.release, "book a quarantined entry after all")
     release.add_argument("serial")
+    note = tree.group("note", "clerks' notes on reversals")
+    tree.add("delete", fleet.note_delete, "delete one for good", under=note).add_argument("serial")
     policy = tree.group("policy", "the numbers that the owner sets")
     tree.add("show", fleet.policy_show, "the policy in force", under=policy)
     change = tree.add("set", fleet.policy_set, "change numbers of it", under=policy)

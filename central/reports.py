@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Select, func, select
 
-from central import cards, catalogue, ledger, schema, sealing
+from central import cards, catalogue, ledger, notes, schema, sealing
 from central.booked import QUARANTINED
 from central.ledger import Voucher
 from central.service import Work
@@ -39,9 +39,10 @@ def redemptions(work: Work) -> Iterator[Row]:
 
 
 def reversals(work: Work) -> Iterator[Row]:
-    """Every reversal, in the order in which they came."""
+    """Every reversal, in the order in which they came, with what the clerk noted."""
+    said = notes.all_of(work)
     for row in _booked(work, Kind.REVERSED):
-        yield _redemption(row) | {"reverses": row.reverses}
+        yield _redemption(row) | {"reverses": row.reverses, "note": said.get(row.serial)}
 
 
 def conflicts(work: Work) -> Iterator[Row]:

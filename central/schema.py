@@ -340,6 +340,9 @@ Index(
 # Counters by name: `verdicts:POSID` numbers the changes of verdict of a terminal's entries.
 counters: Final = _table("counters", _key("name", "text"), _int("value"))
 
+# Clerks' notes on reversals, beside the journal so that they can be deleted: then `note` is empty.
+notes: Final = _table("notes", _key("serial", "text"), _text("posid"), _text("note"), _int("at"))
+
 enrol_codes: Final = _table(
     "enrol_codes",
     _key("name", "text"),

@@ -49,6 +49,12 @@ VERDICTS_MAX: Final = 1_000
 BUCKETS_MAX: Final = 1_000
 """Buckets of one terminal: one per distinct set of outlets."""
 
+NOTES_MAX: Final = 100
+"""Clerks' notes in one request: they stay within a small request, in any language."""
+
+NOTES_BYTES_MAX: Final = 64 * 1024
+"""A request of notes: 100 of 80 characters, each character as long as JSON can make it."""
+
 SKEW_S_MAX: Final = 300
 """A request's `created` may be off by this much; beyond it a server nonce is asked for."""
 

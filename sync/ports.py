@@ -25,6 +25,7 @@ from sync.messages import (
     Verdict,
     VerdictsPage,
 )
+from sync.notes import Note, NotesAnswer
 from sync.sender import Fence, JournalLine
 
 
@@ -71,6 +72,14 @@ class JournalPort(Protocol):
 
     def store_verdicts(self, epoch: int, verdicts: Sequence[Verdict]) -> None:
         """Keep verdicts by their serial; a later one replaces an earlier one."""
+        ...
+
+    def notes(self, limit: int) -> Sequence[Note]:
+        """Clerks' notes that central does not have as they are now; an empty one was deleted."""
+        ...
+
+    def notes_sent(self, notes: Sequence[Note], gone: Sequence[str]) -> None:
+        """Central has these, but `gone`: a person deleted those there, so they go here too."""
         ...
 
     def verdict_cursor(self) -> str:
@@ -187,6 +196,10 @@ class CentralPort(Protocol):
 
     def set_aside(self, posid: str, epoch: int, aside: SetAside) -> BatchAnswer:
         """`POST /journal/{posid}/{epoch}/aside`."""
+        ...
+
+    def send_notes(self, notes: Sequence[Note]) -> NotesAnswer:
+        """`POST /notes`."""
         ...
 
     def feed(

@@ -13,7 +13,7 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import httpx
 
-from sync import coding, journal_messages, messages, signing
+from sync import coding, journal_messages, messages, notes, signing
 from sync.errors import Busy, Garbled, Refused, Slow, Unreachable
 from sync.feed import FeedPage, decode_page
 from sync.limits import ANSWER_BYTES_MAX, SCHEMA
@@ -140,6 +140,11 @@ class HttpCentral:
         """`POST /journal/{posid}/{epoch}/aside`."""
         path = f"/journal/{quote(posid, safe='')}/{epoch}/aside"
         return messages.decode_batch_answer(self._post(path, aside))
+
+    def send_notes(self, sent: Sequence[notes.Note]) -> notes.NotesAnswer:
+        """`POST /notes`."""
+        body = notes.NotesRequest(notes=tuple(sent))
+        return notes.decode_notes_answer(self._post("/notes", body))
 
     def held_journal(self, posid: str) -> journal_messages.HeldJournal:
         """`GET /journal/{posid}`: what central holds of this terminal."""

@@ -14,7 +14,7 @@ from sync import sender
 from sync.acks import Signed, read_time
 from sync.errors import SyncError, Unreachable
 from sync.journal_messages import SetAside
-from sync.limits import BATCH_ENTRIES_MAX
+from sync.limits import BATCH_ENTRIES_MAX, NOTES_MAX
 from sync.messages import BatchAnswer, Hello
 from sync.pacing import Pace, after_failure
 from sync.ports import Ports
@@ -34,7 +34,7 @@ class Uplink:
         self._memory: dict[int, Sending] = {}
         self._noticed: dict[int, tuple[int, int]] = {}
         self._greet_at_ms = ports.clock.monotonic_ms()
-        self._greet_pace = Pace()
+        self._greet_pace, self._notes_pace = Pace(), Pace()
         self._greet_error: SyncError | None = None
         self._push_error: SyncError | None = None
         self.pushed = 0
@@ -99,7 +99,28 @@ class Uplink:
                     waits.append(wait_ms)
                 case _:
                     continue
-        return min(waits)
+        return min(*waits, self._send_notes(now_ms))
+
+    def _send_notes(self, now_ms: int) -> int:
+        """Clerks' notes, when no entry is waiting; ms until the next try."""
+        ports = self._ports
+        wait_ms = self._notes_pace.wait_ms(now_ms)
+        if wait_ms > 0 or self._apart:
+            return wait_ms or GREET_EVERY_MS
+        waiting = ports.journal.notes(NOTES_MAX)
+        if not waiting:
+            return GREET_EVERY_MS
+        try:
+            answer = ports.central.send_notes(waiting)
+        except SyncError:
+            # Beside the journal: that they do not pass is no reason to say that central is away.
+            self._notes_pace = after_failure(
+                self._notes_pace, now_ms=now_ms, chance=ports.clock.random()
+            )
+            return self._notes_pace.wait_ms(now_ms)
+        self._notes_pace = Pace()
+        ports.journal.notes_sent(waiting, answer.gone)
+        return 0
 
     def _sending(self, epoch: int) -> Sending:
         return self._memory.get(epoch, Sending())

@@ -103,6 +103,9 @@ def _journal(commands: Any) -> None:
     export.add_argument("--epoch", type=_count, metavar="N", help="default: the current one")
     rescue = _add(what, "rescue", "what central has not acknowledged, for import-journal")
     rescue.add_argument("--out", required=True, metavar="FILE")
+    note = commands.add_parser("note", help="clerks' notes on reversals")
+    notes = note.add_subparsers(dest="what", metavar="WHAT", required=True)
+    _add(notes, "delete", "delete one, here and at head office").add_argument("serial")
     verifier = _add(commands, "verify-journal", "check an export, on any machine")
     verifier.add_argument("file", metavar="FILE")
     verifier.add_argument("--key", required=True, metavar="KEY", help="base64url or @FILE")
@@ -192,7 +195,7 @@ def _replies(text: str) -> str:
 
 _GROUPS: Final[dict[Callable[[Any], None], frozenset[str]]] = {
     _vouchers: frozenset({"lookup", "redeem", "reverse"}),
-    _journal: frozenset({"journal", "verify-journal"}),
+    _journal: frozenset({"journal", "note", "verify-journal"}),
     _kiosk: frozenset({"kiosk"}),
     _running: frozenset({"demo", "run", "sync"}),
     _installer: frozenset({"enrol", "doctor", "print-test", "scan-test", "emulate", "bench"}),

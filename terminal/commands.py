@@ -131,6 +131,7 @@ def _command(name: str) -> Command:
         "redeem": commands_voucher.redeem,
         "reverse": commands_voucher.reverse,
         "sync": commands_run.sync,
+        "note delete": commands_journal.delete_note,
         "journal list": commands_journal.list_entries,
         "journal verify": commands_journal.verify,
         "journal export": commands_journal.export_entries,

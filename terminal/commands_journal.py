@@ -9,7 +9,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from terminal import acknowledged, export, startup
+from terminal import acknowledged, export, notes, startup
 from terminal.desk import DONE, OUT_OF_SERVICE, Desk, Io, fail
 from terminal.errors import Misconfigured
 from terminal.journal import Stored
@@ -93,6 +93,17 @@ def rescue_parts(parts: Parts, args: Namespace, io: Io) -> int:
         io.err("central has acknowledged everything: there is nothing to rescue\n")
     if args.json:
         io.json({"ok": True, "entries": written})
+    return DONE
+
+
+def delete_note(desk: Desk, args: Namespace, io: Io) -> int:
+    """Take a clerk's note back, here now and at head office with the next contact."""
+    if not desk.station.counter.exclusive(lambda parts: notes.delete(parts, args.serial)):
+        raise Misconfigured(f"there is no note on {args.serial}: `hexiao journal list` has serials")
+    if args.json:
+        io.json({"ok": True, "serial": args.serial})
+    else:
+        io.out(f"the note on {args.serial} is deleted\n")
     return DONE
 
 

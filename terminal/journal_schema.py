@@ -173,7 +173,8 @@ CREATE TABLE guesses (
 
 CREATE TABLE note (
     serial TEXT PRIMARY KEY,
-    note TEXT NOT NULL CHECK (length(note) <= 80)
+    note TEXT NOT NULL CHECK (length(note) <= 80),
+    sent INTEGER NOT NULL DEFAULT 0 CHECK (sent IN (0, 1))
 ) WITHOUT ROWID, STRICT;
 
 CREATE TABLE notice (

@@ -154,7 +154,7 @@ def _standing(parts: Parts, original: _Original) -> tuple[int, int]:
 def _keep_note(connection: apsw.Connection, serial: str, note: str) -> None:
     text = note.strip()[:NOTE_CHARS_MAX]
     if text:
-        connection.execute("INSERT INTO note VALUES (?, ?)", (serial, text))
+        connection.execute("INSERT INTO note (serial, note) VALUES (?, ?)", (serial, text))
 
 
 def _reversed(entry: Entry, reversal: Reversal, *, repeated: bool) -> Reversed:

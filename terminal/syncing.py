@@ -20,11 +20,12 @@ from sync import messages, signing
 from sync.acks import Ack, ServerTime
 from sync.errors import NoContact, SyncError
 from sync.feed import Checkpoint, FeedPage, StatePut
+from sync.notes import Note
 from sync.ports import StreamHead
 from sync.sender import Fence, JournalLine, told_to_stop
 from sync.snapshot_file import part_of
 from sync.transport import HttpCentral, Terms
-from terminal import acknowledged
+from terminal import acknowledged, notes
 from terminal import identity as identities
 from terminal.counter import ShopCounter
 from terminal.journal import Stored
@@ -128,6 +129,16 @@ class JournalOfTerminal:
         """Keep verdicts by serial; a later one replaces an earlier one."""
         del epoch  # the serial names it
         self._counter.exclusive(lambda parts: _store_verdicts(parts, verdicts, None))
+
+    def notes(self, limit: int) -> Sequence[Note]:
+        """Clerks' notes that still have to go up."""
+        found = self._counter.exclusive(lambda parts: notes.pending(parts, limit))
+        return [Note(serial=serial, note=text) for serial, text in found]
+
+    def notes_sent(self, notes_: Sequence[Note], gone: Sequence[str]) -> None:
+        """They arrived; those that a person deleted there go here too."""
+        went = [(note.serial, note.note) for note in notes_]
+        self._counter.exclusive(lambda parts: notes.sent(parts, went, gone))
 
     def verdict_cursor(self) -> str:
         """Where `GET /verdicts` goes on."""

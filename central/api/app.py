@@ -31,6 +31,7 @@ def build(central: Central, waiters: Waiters, metrics: Metrics) -> Litestar:
             terminals.enrol,
             terminals.hello,
             terminals.changed_verdicts,
+            terminals.send_notes,
             replica.manifest,
             replica.snapshot_file,
             replica.feed,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sync import journal_messages, messages
+from sync import journal_messages, messages, notes
 from sync.feed import FeedPage, Gone, Put
 from sync.problems import MEDIA_TYPE, Problem
 
@@ -56,6 +56,13 @@ CALLS: Final = (
         "Verdicts that are new or changed after a cursor.",
         answer=messages.VerdictsPage,
         query=("after",),
+    ),
+    Call(
+        "post",
+        "/v1/notes",
+        "Clerks' notes on reversals, beside the journal; an empty one was deleted.",
+        notes.NotesRequest,
+        notes.NotesAnswer,
     ),
     Call("get", "/v1/snapshot", "The signed manifest of a snapshot.", answer=messages.Manifest),
     Call("get", "/v1/snapshots/{sha256}", "The snapshot file, resumable by Range."),

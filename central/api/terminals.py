@@ -5,11 +5,13 @@ from litestar.params import RawBody
 
 from central import enrol as pairing
 from central import hello as greeting
-from central import verdicts
+from central import notes, verdicts
 from central.api import wire
 from central.api.wire import AnyRequest, ProblemError
 from central.errors import Refused
+from sync.limits import NOTES_BYTES_MAX
 from sync.messages import decode_enrolment_request, decode_hello_request
+from sync.notes import NotesAnswer, decode_notes_request
 
 _STATUS = {"unknown_code": 403, "wrong_central": 409, "bad_proof": 403, "bad_key": 400}
 
@@ -37,6 +39,17 @@ def hello(request: AnyRequest, body: RawBody) -> Response[bytes]:
             else ProblemError(409, answer.reason, answer.message)
         )
     return wire.answer(request, answer)
+
+
+@post("/notes", sync_to_thread=True, status_code=200)
+def send_notes(request: AnyRequest, body: RawBody) -> Response[bytes]:
+    """Clerks' notes on this terminal's reversals; answers those that were deleted here."""
+    who = wire.called(request, body, any_epoch=True)
+    asked = wire.read(request, body, decode_notes_request, limit=NOTES_BYTES_MAX)
+    gone = notes.take(wire.desk(request).central, who.terminal.posid, asked.notes)
+    if isinstance(gone, Refused):
+        raise ProblemError(403, gone.reason, gone.message)
+    return wire.answer(request, NotesAnswer(gone=gone))
 
 
 @get("/verdicts", sync_to_thread=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from central import enrol, policies, reports, revoking, schema, verdicts
+from central import enrol, notes, policies, reports, revoking, schema, verdicts
 from central import import_journal as rescued
 from central.commands.context import Command, Context
 from central.errors import Refused
@@ -90,6 +90,16 @@ def release(context: Context, args: argparse.Namespace) -> int:
     if isinstance(done, Refused):
         return context.output.refuse(done)
     return context.output.say({"ok": True, **asdict(done)}, f"{done.serial}: {done.verdict}")
+
+
+def note_delete(context: Context, args: argparse.Namespace) -> int:
+    """Delete a clerk's note."""
+    with context.central() as central:
+        refused = notes.delete(central, args.serial)
+    if refused is not None:
+        return context.output.refuse(refused)
+    said = {"ok": True, "serial": args.serial}
+    return context.output.say(said, f"the note on {args.serial} is deleted")
 
 
 def policy_show(context: Context, _args: argparse.Namespace) -> int:

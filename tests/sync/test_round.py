@@ -11,7 +11,7 @@ from sync.feed import Checkpoint, FeedPage, ProductPut
 from sync.messages import Directive, Head, Verdict, VerdictsPage
 from sync.problems import Problem, problem_type
 from sync.run import sync_once
-from sync.sender import LINGER_MS
+from sync.sender import LINGER_MS, Fence
 from sync.uplink import GREET_EVERY_MS, Uplink
 from tests.sync.peer import Bucket, Chain, Peer, ack_of, uuid
 from tests.sync.server import Answered, ScriptedServer
@@ -510,3 +510,29 @@ def test_an_older_epoch_that_stopped_does_not_stop_the_next(till, service, serve
     uplink = Uplink(ports)
     assert uplink.drain() == 2 and uplink.fence is None
     assert [epoch for epoch, _ in till.fences] == [1]
+
+
+def test_notes_go_up_when_no_entry_waits(till, service, server, ports):
+    """After the journal; a hundred at a time; what head office deleted goes here too."""
+    till.chains[1].grown(1)
+    till.noted = {f"T1_1_{number:08d}": "why" for number in range(1, 151)}
+    service.deleted = ("T1_1_00000007",)
+    assert sync_once(ports).error is None
+    assert len(service.noted) == 150 and till.noted == {} and till.gone == ["T1_1_00000007"] * 2
+    assert paths(server)[:4] == ["hello", "journal/T1/1", "notes", "notes"]
+
+
+def test_notes_that_do_not_pass_hold_up_nothing(till, service, ports):
+    """An older central: they are tried again later, and nobody is told that it is away."""
+    till.noted = {"T1_1_00000001": "why"}
+    service.override = refuse("/notes", "not_found", 404)
+    uplink = Uplink(ports)
+    assert uplink.step() == 500 and uplink.step() == 500
+    assert uplink.error is None
+    service.override = None
+    till.now += 500
+    assert uplink.step() == 0 and till.noted == {}
+    uplink._stop(Fence("fork", "x"))
+    till.noted = {"T1_1_00000001": "why"}
+    uplink.step()
+    assert till.noted

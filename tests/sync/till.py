@@ -16,6 +16,7 @@ from sync.errors import Refused
 from sync.feed import ProductPut, StatePut
 from sync.journal_messages import decode_set_aside
 from sync.messages import HelloRequest, SentHead
+from sync.notes import Note, NotesAnswer, decode_notes_request
 from sync.ports import Ports, StreamHead
 from sync.problems import Problem, problem_type
 from sync.transport import HttpCentral, Terms
@@ -48,10 +49,20 @@ class Till:
     nonces: int = 0
     counts_rows: bool = True
     full_disk: bool = False
+    noted: dict[str, str] = field(default_factory=dict)
+    gone: list = field(default_factory=list)
     posid: str = "T1"
 
     def epochs(self):
         return sorted(self.chains)
+
+    def notes(self, limit):
+        return [Note(serial=s, note=n) for s, n in sorted(self.noted.items())][:limit]
+
+    def notes_sent(self, notes, gone):
+        self.gone += gone
+        for one in notes:
+            del self.noted[one.serial]
 
     def head(self, epoch):
         chain = self.chains[epoch]
@@ -165,6 +176,8 @@ class Service:
     verdict_pages: list = field(default_factory=list)
     snapshots: bool = True
     override: object = None
+    noted: dict = field(default_factory=dict)
+    deleted: tuple = ()
 
     def __call__(self, asked: Asked) -> Answered:
         signing.verify(
@@ -193,6 +206,10 @@ class Service:
             case ["journal", "T1", epoch, "aside"]:
                 entry = decode_set_aside(asked.body)
                 return messages.encode(self.peers[int(epoch)].set_aside(entry))
+            case ["notes"]:
+                sent = decode_notes_request(asked.body).notes
+                self.noted |= {one.serial: one.note for one in sent}
+                return messages.encode(NotesAnswer(gone=self.deleted))
             case ["feed"]:
                 bucket = self.buckets[int(query["bucket"])]
                 return messages.encode(bucket.read(query["after"], min(3, int(query["limit"]))))
