@@ -214,8 +214,12 @@ def _fleet(tree: _Tree) -> None:
     note = tree.group("note", "clerks' notes on reversals")
     tree.add("delete", fleet.note_delete, "delete one for good", under=note).add_argument("serial")
     policy = tree.group("policy", "the numbers that the owner sets")
-    tree.add("show", fleet.policy_show, "the policy in force", under=policy)
+    show = tree.add("show", fleet.policy_show, "what holds, and whose word it is", under=policy)
     change = tree.add("set", fleet.policy_set, "change numbers of it", under=policy)
+    for each in (show, change):
+        where = each.add_mutually_exclusive_group()
+        where.add_argument("--outlet", type=int, metavar="ID", help="for one outlet")
+        where.add_argument("--posid", metavar="ID", help="for one terminal")
     change.add_argument("assignment", nargs="+", metavar="NAME=VALUE")
     tree.add("alarms", fleet.alarms, "what head office must look at")
 

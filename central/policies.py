@@ -1,22 +1,39 @@
-"""The owner's policy, versioned.
+"""The owner's policy, versioned, with exceptions for outlets and terminals.
 
-Responsible for: reading the one in force, changing single numbers of it. Not responsible for:
-obeying it. Invariants: versions only rise, and the highest holds; a policy is always complete.
+Responsible for: reading the one in force, changing single numbers of it, showing what holds where.
+Not responsible for: obeying it. Invariants: versions only rise, and the highest holds; a policy is
+always complete; the most specific word wins.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import select
 
-from central import schema
+from central import catalogue, hello, schema
 from central.catalogue import CATALOGUE
 from central.database import retried
 from central.errors import Refused
 from central.service import Central, Work
-from sync.policy import Policy
+from sync.policy import Policy, excepted, outlet_scope, resolved, terminal_scope
+
+INHERIT: Final = "inherit"
+"""The value that takes an exception away."""
+
+MERCHANT: Final = ""
+"""The scope of the numbers that hold everywhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One number as it holds somewhere, and whose word it is: `merchant`, `outlet:3` or so."""
+
+    name: str
+    value: object
+    said_by: str
 
 
 def current(work: Work) -> Policy:
@@ -33,7 +50,9 @@ def current(work: Work) -> Policy:
 
 def flat(policy: Policy) -> dict[str, object]:
     """Every number of a policy by its dotted name, such as `offline.max_hours.home`."""
-    return dict(_leaves(msgspec.to_builtins(policy), ""))
+    tree = msgspec.to_builtins(policy)
+    del tree["exceptions"]
+    return dict(_leaves(tree, ""))
 
 
 def _leaves(tree: Mapping[str, Any], within: str) -> list[tuple[str, object]]:
@@ -46,22 +65,68 @@ def _leaves(tree: Mapping[str, Any], within: str) -> list[tuple[str, object]]:
     return found
 
 
+def scope_of(work: Work, outlet: int | None, posid: str | None) -> str | Refused:
+    """The scope that a person named: an outlet's, a terminal's, else the merchant's (empty)."""
+    if posid is not None:
+        found = hello.find(work, posid)
+        if found is None:
+            return Refused("unknown_terminal", f"no terminal is called {posid[:40]!r}")
+        return terminal_scope(posid)
+    if outlet is None:
+        return MERCHANT
+    if outlet not in {one.outlet for one in catalogue.outlets(work)}:
+        return Refused("unknown_outlet", f"there is no outlet {outlet}")
+    return outlet_scope(outlet)
+
+
+def shown(work: Work, outlet: int | None, posid: str | None) -> list[Shown] | Refused:
+    """What holds there, number by number, and which scope says so."""
+    scope = scope_of(work, outlet, posid)
+    if isinstance(scope, Refused):
+        return scope
+    policy = current(work)
+    terminal = None if posid is None else hello.find(work, posid)
+    place = outlet if terminal is None else terminal.outlet
+    holds = resolved(policy, outlet=place or 0, posid=posid or "")
+    scopes = [] if place is None else [outlet_scope(place)]
+    scopes += [] if posid is None else [terminal_scope(posid)]
+    return [
+        Shown(name, value, _said_by(policy, name, scopes)) for name, value in flat(holds).items()
+    ]
+
+
+def _said_by(policy: Policy, name: str, scopes: Sequence[str]) -> str:
+    said = [scope for scope in scopes if name in policy.exceptions.get(scope, {})]
+    return said[-1] if said else "merchant"
+
+
 @retried
-def change(central: Central, assignments: Sequence[str]) -> Policy | Refused:
-    """Set `name=value` pairs; values are JSON, or plain text where that is what is meant."""
+def change(
+    central: Central,
+    assignments: Sequence[str],
+    *,
+    outlet: int | None = None,
+    posid: str | None = None,
+) -> Policy | Refused:
+    """Set `name=value` pairs; values are JSON, or plain text where that is what is meant.
+
+    For an outlet or a terminal they are exceptions; `inherit` takes one away.
+    """
     with central.write() as work:
-        now = current(work)
-        tree = msgspec.to_builtins(now)
+        scope = scope_of(work, outlet, posid)
+        if isinstance(scope, Refused):
+            return scope
+        policy = current(work)
         for assignment in assignments:
             name, _, text = assignment.partition("=")
-            if name not in flat(now) or name == "version":
+            if name not in flat(policy) or name == "version":
                 return Refused("unknown_policy", f"there is no policy {name[:60]!r}")
-            _set(tree, name.split("."), _value(text))
-        tree["version"] = now.version + 1
-        try:
-            policy = msgspec.convert(tree, Policy)
-        except msgspec.ValidationError as error:
-            return Refused("bad_policy", str(error))
+            value = _value(text)
+            changed = _changed(policy, scope, name, value)
+            if changed is None:
+                return Refused("bad_policy", f"{name} cannot be {text[:60]!r}")
+            policy = changed
+        policy = msgspec.structs.replace(policy, version=policy.version + 1)
         work.connection.execute(
             schema.policies.insert().values(
                 merchant=work.merchant,
@@ -74,14 +139,25 @@ def change(central: Central, assignments: Sequence[str]) -> Policy | Refused:
     return policy
 
 
+def _changed(policy: Policy, scope: str, name: str, value: object) -> Policy | None:
+    if value is not None and not isinstance(value, int | str):
+        return None
+    if not scope:
+        return excepted(policy, name, value)
+    numbers = dict(policy.exceptions.get(scope, {}))
+    if value == INHERIT:
+        numbers.pop(name, None)
+    elif excepted(policy, name, value) is None:
+        return None
+    else:
+        numbers[name] = value
+    exceptions = {**policy.exceptions, scope: numbers}
+    kept = {scope: numbers for scope, numbers in exceptions.items() if numbers}
+    return msgspec.structs.replace(policy, exceptions=kept)
+
+
 def _value(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
-
-
-def _set(tree: dict[str, Any], path: Sequence[str], value: object) -> None:
-    for name in path[:-1]:
-        tree = tree[name]
-    tree[path[-1]] = value

@@ -13,6 +13,10 @@ from vouchers.policy import (
     Policy,
     Receipt,
     Reversal,
+    excepted,
+    outlet_scope,
+    resolved,
+    terminal_scope,
 )
 
 __all__ = [
@@ -28,4 +32,8 @@ __all__ = [
     "Policy",
     "Receipt",
     "Reversal",
+    "excepted",
+    "outlet_scope",
+    "resolved",
+    "terminal_scope",
 ]

@@ -105,7 +105,7 @@ def _assemble(
     key, identity, journal = opened.key, opened.identity, opened.journal
     _settle_epoch(journal, identity)
     replica = Replica(data.replica, key, identity.posid)
-    policy = _policy(replica, identity)
+    policy = identity.own(_policy(replica, identity))
     return Parts(
         data=data,
         identity=identity,

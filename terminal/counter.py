@@ -18,9 +18,10 @@ from typing import Final, TypeVar
 import apsw
 from msgspec import structs
 
-from terminal import history, opening, slip_jobs, wiping
+from terminal import countdown, history, opening, slip_jobs, wiping
 from terminal import redeem as redeeming
 from terminal import reverse as reversing
+from terminal.countdown import Countdown
 from terminal.errors import OutcomeUnknown, OutOfService, TerminalError
 from terminal.held import Held
 from terminal.opening import Opened
@@ -29,16 +30,12 @@ from terminal.parts import Parts
 from terminal.redeem import Order
 from terminal.reverse import Undo
 from vouchers.reasons import Refusal
-from vouchers.times import HOUR_MS
 
 T = TypeVar("T")
 Done = TypeVar("Done", Redeemed, Reversed)
 
 OPENED_MAX: Final = redeeming.CARD_CHOICES_MAX + 8
 """Vouchers held open at once: those of one card at the counter, a few by commands that queue."""
-
-_NEAR_LIMIT: Final = 20
-"""The offline allowance is shown as a countdown when this few redemptions remain of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +242,7 @@ class ShopCounter:
         estimate = parts.clock.estimate()
         fresh = _quietly(parts.replica.fresh_at, 0)
         lock = parts.guesses.locked(parts.journal.connection, None, estimate.now)
+        left = _quietly(lambda: countdown.of(parts), Countdown())
         return Status(
             posid=parts.identity.posid,
             outlet=Place(parts.identity.outlet, parts.identity.outlet_name),
@@ -255,21 +253,13 @@ class ShopCounter:
             printer=self._lamps.printer(),
             scanner=self._lamps.scanner(),
             clock="suspect" if estimate.suspect else "ok",
-            offline_left=_quietly(self._offline_left, None),
+            offline_left=left.redemptions,
             locked_until=None if lock is None else lock.until,
             notices=history.notices(parts),
             reader=self._lamps.reader(),
+            offline_hours=left.hours,
+            offline_value_fen=left.value_fen,
         )
-
-    def _offline_left(self) -> int | None:
-        """Redemptions left before a limit bites, when it is near; 0 once time has run out."""
-        posture = self._parts.posture()
-        now = self._parts.clock.estimate().now
-        hours = posture.limits.max_hours_home
-        if now > max(posture.last_contact + hours * HOUR_MS, posture.override_until):
-            return 0
-        left = posture.limits.max_redemptions_home - posture.redemptions_home
-        return max(0, left) if left <= _NEAR_LIMIT else None
 
     def _look_up(self, credential: str, last4: str) -> Refusal | tuple[View, Held]:
         found = redeeming.look_up(self._parts, credential, last4, clerk=self.clerk)

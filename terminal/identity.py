@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from terminal import keys
 from terminal.datadir import DataDir
 from terminal.errors import OutOfService
-from vouchers.policy import Policy
+from vouchers.policy import Policy, resolved
 from vouchers.sealed import Vault
 
 _NONCE_BYTES: Final = 12
@@ -49,6 +49,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     previous_head: str | None = None
     previous_totals: dict[str, int] | None = None
+
+    def own(self, policy: Policy) -> Policy:
+        """What a merchant's policy means for this terminal."""
+        return resolved(policy, outlet=self.outlet, posid=self.posid)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -139,7 +139,8 @@ class Status(Struct, frozen=True):
     missing.
     `replica_age_s` is None while there is no replica. `clock` is `ok` or `suspect`.
     `offline_left` are redemptions still allowed before the offline limit bites, when it is near,
-    else None. `locked_until` is set while the terminal is locked after misses (decision 13).
+    else None; `offline_hours` and `offline_value_fen` likewise. `locked_until` is set while the
+    terminal is locked after misses (decision 13).
     """
 
     posid: str
@@ -155,6 +156,8 @@ class Status(Struct, frozen=True):
     locked_until: int | None
     notices: tuple[Notice, ...]
     reader: str = "none"
+    offline_hours: int | None = None
+    offline_value_fen: int | None = None
 
 
 class Counter(Protocol):

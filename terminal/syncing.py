@@ -240,8 +240,8 @@ class ReplicaOfTerminal:
 def _take_policy(parts: Parts) -> None:
     policy = parts.replica.policy()
     if policy is not None and policy.version >= parts.policy.version:
-        parts.policy = policy
-        parts.guesses = with_changes(parts.guesses, limits=policy.guess)
+        parts.policy = parts.identity.own(policy)
+        parts.guesses = with_changes(parts.guesses, limits=parts.policy.guess)
 
 
 class ClockOfTerminal:

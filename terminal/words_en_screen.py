@@ -142,6 +142,8 @@ _STATUS: Final = {
     "stripe.locked": "Locked after wrong tries until {until}.",
     "stripe.clock": "The clock is not sure. Bring the terminal online.",
     "stripe.offline": "{n} more redemptions without the network.",
+    "stripe.hours": "{n} h left until the network is needed.",
+    "stripe.value": "{yuan} yuan left without the network.",
     "stripe.notices": "{n} to deal with, press F6: {first}",
     "slip.queued": "slip waits",
     "slip.printing": "printing",

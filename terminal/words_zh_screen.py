@@ -142,6 +142,8 @@ _STATUS: Final = {
     "stripe.locked": "错误次数过多，锁定到 {until}。",
     "stripe.clock": "时钟不可靠，请让终端联网。",
     "stripe.offline": "不联网时还可核销 {n} 笔。",
+    "stripe.hours": "{n} 小时内须联网。",
+    "stripe.value": "不联网时还可核销 {yuan} 元。",
     "stripe.notices": "有 {n} 件事待处理，按 F6：{first}",
     "slip.queued": "小票排队",
     "slip.printing": "打印中",

@@ -81,7 +81,11 @@ class Cli(Part, frozen=True, kw_only=True):
 
 
 class Policy(Part, frozen=True, kw_only=True):
-    """All of it. `version` grows with every change; `slip_text` is the merchant's own line."""
+    """All of it. `version` grows with every change; `slip_text` is the merchant's own line.
+
+    `exceptions` are single numbers of an outlet (`outlet:3`) or a terminal (`terminal:T1`), by
+    their dotted names; `resolved` applies those of one terminal.
+    """
 
     version: Annotated[int, Meta(ge=0)] = 0
     offline: Offline = Offline()
@@ -92,9 +96,48 @@ class Policy(Part, frozen=True, kw_only=True):
     receipt: Receipt = Receipt()
     cli: Cli = Cli()
     slip_text: str | None = None
+    exceptions: dict[str, dict[str, int | str | None]] = {}
 
 
 DEFAULT: Final = Policy()
+
+
+def outlet_scope(outlet: int) -> str:
+    """The name of an outlet's exceptions."""
+    return f"outlet:{outlet}"
+
+
+def terminal_scope(posid: str) -> str:
+    """The name of a terminal's exceptions."""
+    return f"terminal:{posid}"
+
+
+def resolved(policy: Policy, *, outlet: int, posid: str) -> Policy:
+    """What holds for one terminal: its own number, else its outlet's, else the merchant's.
+
+    An exception that this program cannot apply is passed over, alone.
+    """
+    found = msgspec.structs.replace(policy, exceptions={})
+    for scope in (outlet_scope(outlet), terminal_scope(posid)):
+        for name, value in policy.exceptions.get(scope, {}).items():
+            found = excepted(found, name, value) or found
+    return found
+
+
+def excepted(policy: Policy, name: str, value: int | str | None) -> Policy | None:
+    """The policy with one number changed; None where there is no such number or value."""
+    tree = msgspec.to_builtins(policy)
+    *path, last = name.split(".")
+    within = tree
+    for part in path:
+        within = within.get(part) if isinstance(within, dict) else None
+    if not isinstance(within, dict) or last not in within or isinstance(within[last], dict):
+        return None
+    within[last] = value
+    try:
+        return msgspec.convert(tree, Policy)
+    except msgspec.ValidationError:
+        return None
 
 
 def offline_limits(policy: Policy) -> OfflineLimits:

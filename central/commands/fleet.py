@@ -102,24 +102,28 @@ def note_delete(context: Context, args: argparse.Namespace) -> int:
     return context.output.say(said, f"the note on {args.serial} is deleted")
 
 
-def policy_show(context: Context, _args: argparse.Namespace) -> int:
-    """The policy in force, one number per row."""
+def policy_show(context: Context, args: argparse.Namespace) -> int:
+    """What holds for the merchant, an outlet or a terminal, one number per row."""
     with context.central() as central, central.read() as work:
-        found = policies.flat(policies.current(work))
+        found = policies.shown(work, args.outlet, args.posid)
+    if isinstance(found, Refused):
+        return context.output.refuse(found)
     if context.output.as_json:
-        return context.output.say(found, "")
-    return context.output.rows({"name": name, "value": value} for name, value in found.items())
+        return context.output.say({one.name: one.value for one in found}, "")
+    return context.output.rows(asdict(one) for one in found)
 
 
 def policy_set(context: Context, args: argparse.Namespace) -> int:
     """Change numbers of the policy."""
     with context.central() as central:
-        policy = policies.change(central, args.assignment)
-    if isinstance(policy, Refused):
-        return context.output.refuse(policy)
-    return context.output.say(
-        {"ok": True, **policies.flat(policy)}, f"policy {policy.version} is in force"
-    )
+        policy = policies.change(central, args.assignment, outlet=args.outlet, posid=args.posid)
+        if isinstance(policy, Refused):
+            return context.output.refuse(policy)
+        with central.read() as work:
+            found = policies.shown(work, args.outlet, args.posid)
+    assert not isinstance(found, Refused), "it was there when it was set"
+    said = {one.name: one.value for one in found}
+    return context.output.say({"ok": True, **said}, f"policy {policy.version} is in force")
 
 
 def alarms(context: Context, _args: argparse.Namespace) -> int:

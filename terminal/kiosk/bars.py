@@ -60,6 +60,10 @@ def stripe(shown: Shown, setting: Setting, width: int) -> Line:
         says.append(say("stripe.clock", language))
     if status.offline_left is not None:
         says.append(say("stripe.offline", language, n=status.offline_left))
+    if status.offline_hours is not None:
+        says.append(say("stripe.hours", language, n=status.offline_hours))
+    if status.offline_value_fen is not None:
+        says.append(say("stripe.value", language, yuan=status.offline_value_fen // 100))
     return (Span(pad("  " + "  ".join(says), width)),) if says else ()
 
 

@@ -8,11 +8,12 @@ import msgspec
 import pytest
 
 from vouchers import policy
-from vouchers.policy import Policy
+from vouchers.policy import Offline, Policy, resolved
 from vouchers.rules import OfflineLimits
 
 DEFAULTS: dict[str, Any] = {
     "version": 0,
+    "exceptions": {},
     "offline": {
         "max_redemptions": {"home": 5_000, "elsewhere": 50},
         "max_value_fen": 2_000_000,
@@ -80,3 +81,42 @@ def test_names_of_a_newer_central_are_read_past() -> None:
     """Design section 7: the schema before the current one still reads the policy."""
     given = {"later": 1, "guess": {"per_code": 3, "later": 2}}
     assert msgspec.convert(given, Policy).guess.per_code == 3
+
+
+def test_the_most_specific_word_wins() -> None:
+    """A terminal's own number, else its outlet's, else the merchant's; single numbers only."""
+    policy = Policy(
+        version=7,
+        exceptions={
+            "outlet:1": {"offline.max_hours.home": 48, "offline.max_value_fen": 5},
+            "terminal:T1": {"offline.max_hours.home": 12, "cli.redeem": "deny"},
+            "terminal:T2": {"offline.max_hours.home": 1},
+        },
+    )
+    mine = resolved(policy, outlet=1, posid="T1")
+    assert (mine.offline.max_hours.home, mine.offline.max_value_fen) == (12, 5)
+    assert (mine.cli.redeem, mine.version, mine.exceptions) == ("deny", 7, {})
+    assert mine.offline.max_hours.elsewhere == 24
+    assert resolved(policy, outlet=1, posid="T9").offline.max_hours.home == 48
+    assert resolved(policy, outlet=2, posid="T9") == Policy(version=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("offline.max_hours", 3),
+        ("offline.no_such", 3),
+        ("no.such", 3),
+        ("offline.max_hours.home.x", 3),
+        ("offline.max_hours.home", -1),
+        ("offline.max_hours.home", "many"),
+        ("cli.redeem", "perhaps"),
+        ("", 3),
+    ],
+)
+def test_an_exception_that_cannot_be_applied_is_passed_over_alone(name: str, value: object) -> None:
+    """Of a newer central, say: the others hold."""
+    numbers = {name: value, "offline.unhomed_shares": 4}
+    policy = Policy(exceptions={"outlet:1": numbers})  # type: ignore[dict-item]
+    found = resolved(policy, outlet=1, posid="T1")
+    assert found == Policy(offline=Offline(unhomed_shares=4))
