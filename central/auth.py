@@ -28,6 +28,9 @@ _SWEEP_EVERY: Final = 1_024
 LATELY_MS: Final = 5_000
 """For so long a terminal may still read the feed after it was revoked or fenced elsewhere."""
 
+RING_MS: Final = 10_000
+"""A key that another process made signs here, too, after this long."""
+
 _REMEMBERED_MAX: Final = 100_000
 _KEYID: Final = re.compile(r'keyid="([^"]{1,64})"', re.ASCII)
 
@@ -69,12 +72,20 @@ class Gate:
     """Believes requests. One per process."""
 
     def __init__(self, central: Central) -> None:
-        """Load the key ring once: keys change only by `migrate` and restarts."""
+        """Nobody is known yet."""
         self._central = central
         self._nonces = NonceMemory()
         self._lately: dict[str, _Known] = {}
-        with central.read() as work:
-            self.ring: Keyring = keys.load(work)
+        self._ring: tuple[Keyring, int] | None = None
+
+    @property
+    def ring(self) -> Keyring:
+        """The keys of this service, as of at most `RING_MS` ago: they may change while it runs."""
+        now, known = self._central.clock(), self._ring
+        if known is None or not 0 <= now - known[1] < RING_MS:
+            with self._central.read() as work:
+                known = self._ring = keys.load(work), now
+        return known[0]
 
     def called(self, message: Message, *, lately: bool = False) -> Called:
         """The caller of a request. Raises SignatureError.

@@ -26,7 +26,6 @@ from sync.messages import (
     EnrolmentRequest,
     Named,
     SealedKey,
-    ServerKey,
     Totals,
     VaultTerms,
 )
@@ -80,9 +79,7 @@ def _fresh_code(central: Central, work: Work, ring: Keyring) -> pairing.PairingC
         ).scalars()
     )
     while True:
-        code = pairing.compose(
-            central.random(pairing.SECRET_BYTES), ring.sign_public[ring.sign_kid]
-        )
+        code = pairing.compose(central.random(pairing.SECRET_BYTES), ring.first_public)
         if code.text[:_NAME_CHARS] not in names:
             return code
 
@@ -105,7 +102,7 @@ def enrol(central: Central, asked: EnrolmentRequest) -> Enrolment | Refused:
         ):
             return Refused("bad_proof", "the proof does not hold for this code and these keys")
         try:
-            sealed = _tags(central, ring, seal_key)
+            sealed = ring.sealed_tags(seal_key, central.random)
         except sealedbox.BoxError:
             return Refused("bad_key", "the seal key is not a usable X25519 key")
         table = schema.enrol_codes
@@ -124,7 +121,7 @@ def _spend(work: Work, text: str, ring: Keyring) -> Any | Refused:
     code = pairing.read(text)
     if code is None:
         return unknown
-    if not pairing.is_central(code, ring.sign_public[ring.sign_kid]):
+    if not pairing.is_central(code, ring.first_public):
         return Refused("wrong_central", "this pairing code was made by another central service")
     table = schema.enrol_codes
     mine = (table.c.merchant == work.merchant) & (table.c.name == code.text[:_NAME_CHARS])
@@ -137,16 +134,6 @@ def _spend(work: Work, text: str, ring: Keyring) -> Any | Refused:
         work.connection.execute(update(table).where(mine).values(tries=row.tries + 1))
         return unknown
     return row
-
-
-def _tags(central: Central, ring: Keyring, seal_key: bytes) -> tuple[SealedKey, ...]:
-    return tuple(
-        SealedKey(
-            kid=kid,
-            sealed=ids.b64u(sealedbox.seal(tag, seal_key, one_time=central.random(32))),
-        )
-        for kid, tag in sorted(ring.tags.items())
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +235,7 @@ def _answer(
         merchant=central.merchant,
         merchant_name=central.name,
         time_zone=central.zone.key,
-        server_keys=tuple(
-            ServerKey(kid=kid, key=ids.b64u(public))
-            for kid, public in sorted(ring.sign_public.items())
-        ),
+        server_keys=ring.vouched(),
         recovery_key=ids.b64u(ring.recovery.public_key().public_bytes_raw()),
         k_tags=sealed,
         vault=VaultTerms(

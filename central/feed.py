@@ -30,7 +30,7 @@ from sync.feed import (
     SealedPut,
     StateGone,
 )
-from sync.messages import encode
+from sync.messages import ServerKey, encode
 from vouchers import ids, times
 
 _CURSOR: Final = re.compile(r"1\.([0-9a-f]{1,16})\.(\d{1,16})", re.ASCII)
@@ -214,12 +214,14 @@ def _read(work: Work, bucket: int, kind: str, refs: list[str]) -> dict[str, Item
         case "policy":
             return dict.fromkeys(refs, PolicyPut(policy=policies.current(work)))
         case "key":
-            ring = keys.load(work)
-            return {
-                ref: KeyPut(kid=int(ref), key=ids.b64u(ring.sign_public[int(ref)])) for ref in refs
-            }
+            known = {str(one.kid): one for one in keys.load(work).vouched()}
+            return {ref: _key_item(known[ref]) for ref in refs}
         case _:
             raise AssertionError(f"a feed row of kind {kind}")
+
+
+def _key_item(key: ServerKey) -> KeyPut:
+    return KeyPut(kid=key.kid, key=key.key, by=key.by, sig=key.sig)
 
 
 def _states(work: Work, bucket: int, refs: list[str]) -> dict[str, Item]:

@@ -85,7 +85,14 @@ def hello(central: Central, who: Terminal, asked: HelloRequest) -> Hello | Refus
             if asked.head.seq >= stream.seq and not _is_older(lease, asked):
                 _take_lease(central, work, row, lease, asked)
         signed = _time(work, ring, asked)
-    return Hello(time=signed.text, kid=signed.kid, sig=signed.sig, head=head)
+    return Hello(
+        time=signed.text,
+        kid=signed.kid,
+        sig=signed.sig,
+        head=head,
+        keys=ring.vouched(),
+        k_tags=ring.sealed_tags(bytes(row.seal_key), central.random, later=True),
+    )
 
 
 def _time(work: Work, ring: Keyring, asked: HelloRequest) -> acks.Signed:

@@ -12,7 +12,7 @@ from typing import Final
 
 from sync import receiver
 from sync.errors import Garbled, SyncError
-from sync.feed import FeedPage
+from sync.feed import FeedPage, KeyGone, KeyPut
 from sync.limits import FEED_ITEMS_MAX
 from sync.ports import Ports
 from sync.receiver import Pause, Receiving, TakeSnapshot
@@ -142,6 +142,10 @@ class Downlink:
         return page
 
     def _apply(self, bucket: int, page: FeedPage) -> bool:
+        keys = [item for item in page.items if isinstance(item, KeyPut)]
+        gone = [item.kid for item in page.items if isinstance(item, KeyGone)]
+        if keys or gone:
+            self._ports.holder.keys_told(keys, (), gone)
         own = self._ports.replica.apply_page(bucket, page)
         self.pulled += len(page.items)
         if receiver.agrees(page, own):

@@ -26,6 +26,7 @@ from sync.shapes import (
     Moment,
     Positive,
     RowKey,
+    Signature,
     Small,
     Uuid,
 )
@@ -123,11 +124,16 @@ class PolicyPut(Answer, frozen=True, kw_only=True, tag_field="t", tag="policy"):
 
 
 class KeyPut(Answer, frozen=True, kw_only=True, tag_field="t", tag="key"):
-    """A key of central: it signs acknowledgements, manifests, times and vouchers."""
+    """A key of central: it signs acknowledgements, manifests, times and vouchers.
+
+    The key `by` vouches for it with `sig` (`sync.keyring`); the first key has none.
+    """
 
     op: Literal["put"] = "put"
     kid: Small
     key: Key32
+    by: Small | None = None
+    sig: Signature | None = None
 
 
 class KeyGone(Answer, frozen=True, kw_only=True, tag_field="t", tag="key"):

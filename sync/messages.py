@@ -55,11 +55,13 @@ class Named(Answer, frozen=True, kw_only=True):
     name: Label
 
 
-class ServerKey(Answer, frozen=True, kw_only=True):
-    """A public key of central, by its id."""
+class ServerKey(Answer, frozen=True, kw_only=True, omit_defaults=True):
+    """A public key of central, by its id; all but the first have one that vouches (`keyring`)."""
 
     kid: Small
     key: Key32
+    by: Small | None = None
+    sig: Signature | None = None
 
 
 class SealedKey(Answer, frozen=True, kw_only=True):
@@ -177,6 +179,7 @@ class Hello(Answer, frozen=True, kw_only=True):
     """`time` is a signed statement of central's clock that repeats the nonce (see `acks`).
 
     `head` is what central holds of the terminal's current epoch, null before its first entry.
+    `keys` are all of central's, `k_tags` those for the tags of voucher QRs, sealed for the caller.
     """
 
     time: str
@@ -184,6 +187,8 @@ class Hello(Answer, frozen=True, kw_only=True):
     sig: Signature
     head: Head | None = None
     directives: tuple[Directive, ...] = ()
+    keys: tuple[ServerKey, ...] = ()
+    k_tags: tuple[SealedKey, ...] = ()
 
 
 class Manifest(Answer, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sync.acks import Ack, ServerTime
-from sync.feed import Checkpoint, FeedPage
+from sync.feed import Checkpoint, FeedPage, KeyPut
 from sync.journal_messages import SetAside
 from sync.messages import (
     Batch,
@@ -22,6 +22,8 @@ from sync.messages import (
     Hello,
     HelloRequest,
     Manifest,
+    SealedKey,
+    ServerKey,
     Verdict,
     VerdictsPage,
 )
@@ -171,6 +173,16 @@ class HolderPort(Protocol):
 
     def server_keys(self) -> dict[int, bytes]:
         """The keys of central that are believed: Ed25519 public keys by kid."""
+        ...
+
+    def keys_told(
+        self, keys: Sequence[ServerKey | KeyPut], tags: Sequence[SealedKey], gone: Sequence[int]
+    ) -> None:
+        """Believe the keys that a believed one vouches for (`keyring.adopt`) and no more the gone.
+
+        `tags` are keys for voucher QRs in boxes that only this terminal opens. Raises OSError when
+        they cannot be kept.
+        """
         ...
 
     def directed(self, directives: Sequence[Directive], nonce: str) -> None:

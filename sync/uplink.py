@@ -219,6 +219,7 @@ class Uplink:
         epoch = request.head.epoch
         try:
             answer = ports.central.hello(request)
+            ports.holder.keys_told(answer.keys, answer.k_tags, ())
             self._hear_time(answer, request.nonce, now_ms)
         except SyncError as error:
             self._not_greeted(error)

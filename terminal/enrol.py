@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from sync import pairing, sealedbox, signing
+from sync import keyring, pairing, sealedbox, signing
 from sync.errors import NoContact, Refused, SyncError
 from sync.messages import Enrolment
 from sync.transport import HttpCentral, Terms
@@ -177,7 +177,9 @@ def _identity(
         time_zone=answer.time_zone,
         sign_key=sign_key.private_bytes_raw(),
         seal_key=private,
-        server_keys={key.kid: unb64u(key.key) for key in answer.server_keys},
+        server_keys=keyring.adopt(
+            {answer.server_keys[0].kid: unb64u(answer.server_keys[0].key)}, answer.server_keys
+        ),
         tag_keys={
             key.kid: sealedbox.open_box(unb64u(key.sealed), private) for key in answer.k_tags
         },

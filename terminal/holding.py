@@ -8,17 +8,24 @@ kept survives a restart.
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
-from sync import messages
+import msgspec
+
+from sync import keyring, messages, sealedbox
 from sync.acks import Signed, check_directive
 from sync.errors import Garbled
+from sync.feed import KeyPut
 from sync.sender import Fence
 from terminal import history, keys
+from terminal import identity as identities
 from terminal.counter import ShopCounter
 from terminal.errors import TerminalError
+from terminal.identity import Identity
 from terminal.parts import FENCE, Parts
 from terminal.startup import BOOTS
+from vouchers.ids import unb64u
 
 WIPE: Final = "wipe"
 """The trouble of a terminal that was ordered to destroy what it holds."""
@@ -27,8 +34,11 @@ WIPE: Final = "wipe"
 class HolderOfTerminal:
     """Implements `sync.ports.HolderPort` for one process that holds the data directory."""
 
-    def __init__(self, counter: ShopCounter, *, instance: str, version: str) -> None:
-        self._counter, self._instance, self._version = counter, instance, version
+    def __init__(
+        self, counter: ShopCounter, database_key: bytes, *, instance: str, version: str
+    ) -> None:
+        self._counter, self._key = counter, database_key
+        self._instance, self._version = instance, version
 
     def hello(self, nonce: str) -> messages.HelloRequest:
         """Who is speaking, and where its journal ends."""
@@ -61,8 +71,27 @@ class HolderOfTerminal:
             return None
 
     def server_keys(self) -> dict[int, bytes]:
-        """Central's keys: those of the enrolment."""
+        """Central's keys: that of the pairing, and those that followed from it."""
         return dict(self._counter.parts.identity.server_keys)
+
+    def keys_told(
+        self,
+        keys: Sequence[messages.ServerKey | KeyPut],
+        tags: Sequence[messages.SealedKey],
+        gone: Sequence[int],
+    ) -> None:
+        """Keep the keys of central that are vouched for, beside those of the pairing."""
+
+        def keep(parts: Parts) -> None:
+            known = parts.identity
+            believed = keyring.without(keyring.adopt(known.server_keys, keys), gone)
+            told = _opened_tags(known, tags)
+            new = msgspec.structs.replace(known, server_keys=believed, tag_keys=told)
+            if new != known:
+                identities.save(parts.data, new, self._key)
+                parts.identity, parts.server_keys = new, identities.server_keys(new)
+
+        self._counter.exclusive(keep)
 
     def directed(self, directives: Sequence[messages.Directive], nonce: str) -> None:
         """Show central's messages, keep its order to wipe; snapshots are `sync`'s own business."""
@@ -109,3 +138,13 @@ class HolderOfTerminal:
 
     def _note(self, kind: str, detail: dict[str, object]) -> None:
         self._counter.exclusive(lambda parts: history.note(parts, kind, None, detail))
+
+
+def _opened_tags(identity: Identity, tags: Sequence[messages.SealedKey]) -> dict[int, bytes]:
+    """The keys of voucher QRs, with those that are new and open. None ever changes."""
+    known = dict(identity.tag_keys)
+    for tag in tags:
+        if tag.kid not in known:
+            with suppress(sealedbox.BoxError):
+                known[tag.kid] = sealedbox.open_box(unb64u(tag.sealed), identity.seal_key)
+    return known

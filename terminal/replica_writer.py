@@ -323,10 +323,8 @@ def _apply_other(connection: apsw.Connection, item: _Other) -> None:
     match item:
         case feed.PolicyPut(policy=policy):
             _set_meta(connection, "policy", msgspec.json.encode(policy).decode())
-        case feed.KeyPut(kid=kid, key=key):
-            _set_meta(connection, f"key:{kid}", key)
-        case feed.KeyGone(kid=kid):
-            connection.execute("DELETE FROM meta WHERE key = ?", (f"key:{kid}",))
+        case feed.KeyPut() | feed.KeyGone():
+            pass  # what is believed of central does not go with a voucher list (`holding`)
         case _:
             _apply_catalogue(connection, item)
 

@@ -60,7 +60,7 @@ class SyncWorker:
             journal=JournalOfTerminal(counter),
             replica=ReplicaOfTerminal(counter, self._writer),
             clock=ClockOfTerminal(counter),
-            holder=HolderOfTerminal(counter, instance=instance, version=version),
+            holder=HolderOfTerminal(counter, database_key, instance=instance, version=version),
             central=self._central,
         )
         self._uplink, self._downlink = Uplink(self._ports), Downlink(self._ports)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from central import bench as benches
 from central import demo_seed as demo
-from central import jobs, logs, restoring, service, setup, stopping, texts
+from central import jobs, keys, logs, restoring, service, setup, stopping, texts
 from central.bench_ground import Effort
 from central.commands.context import Context
 from central.errors import Misconfigured, Refused
@@ -82,6 +82,25 @@ def restored(context: Context, _args: argparse.Namespace) -> int:
         buckets = restoring.renew(central)
     words = f"{buckets} histories begun; terminals will take new snapshots and send what is missing"
     return context.output.say({"ok": True, "buckets": buckets}, words)
+
+
+def keys_rotate(context: Context, args: argparse.Namespace) -> int:
+    """Make the next signing key."""
+    with context.central() as central:
+        kid, begins = keys.rotate(central, at_once=args.now)
+    values = {"ok": True, "kid": kid, "signs_from": times.format_utc(begins)}
+    return context.output.say(values, f"key {kid} signs from {values['signs_from']}")
+
+
+def keys_list(context: Context, _args: argparse.Namespace) -> int:
+    """All signing keys, oldest first."""
+    with context.central() as central, central.read() as work:
+        ring = keys.load(work)
+    rows = [
+        {"kid": one.kid, "key": one.key, "by": one.by, "signs": one.kid == ring.sign_kid}
+        for one in ring.vouched()
+    ]
+    return context.output.rows(rows)
 
 
 def jobs_run(context: Context, args: argparse.Namespace) -> int:

@@ -106,7 +106,9 @@ class Till:
             journal=JournalOfTerminal(counter),
             replica=ReplicaOfTerminal(counter, writer),
             clock=ClockOfTerminal(counter),
-            holder=HolderOfTerminal(counter, instance=instance, version="simulated"),
+            holder=HolderOfTerminal(
+                counter, fetch(self.data, None), instance=instance, version="simulated"
+            ),
             central=wire,
         )
 

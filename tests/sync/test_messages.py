@@ -48,7 +48,7 @@ PUTS = [
     PRODUCT,
     {"t": "outlet", "op": "put", "id": 1, "name": "一店", "version": 1},
     {"t": "policy", "op": "put", "policy": {"version": 4}},
-    {"t": "key", "op": "put", "kid": 1, "key": KEY},
+    {"t": "key", "op": "put", "kid": 2, "key": KEY, "by": 1, "sig": SIG},
 ]
 DELS = [
     {"t": "sealed", "op": "del", "k": ROW},
@@ -219,7 +219,7 @@ def test_an_unknown_kind_is_read_past():
     assert [item.voucher for item in read.items] == [UUID]
 
 
-OPTIONAL = {("put", "op"), ("put", "home"), ("put", "slip_text")}
+OPTIONAL = {("put", name) for name in ("op", "home", "slip_text", "by", "sig")}
 HALVES = [
     {k: v for k, v in item.items() if k != name}
     for item in PUTS + DELS

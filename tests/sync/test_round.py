@@ -7,15 +7,16 @@ import pytest
 from sync import messages
 from sync.downlink import IDLE_PAUSE_MS, Downlink
 from sync.errors import Busy, Garbled, Refused, Unreachable
-from sync.feed import Checkpoint, FeedPage, ProductPut
+from sync.feed import Checkpoint, FeedPage, KeyGone, KeyPut, ProductPut
 from sync.messages import Directive, Head, Verdict, VerdictsPage
 from sync.problems import Problem, problem_type
 from sync.run import sync_once
 from sync.sender import LINGER_MS, Fence
 from sync.uplink import GREET_EVERY_MS, Uplink
-from tests.sync.peer import Bucket, Chain, Peer, ack_of, uuid
+from tests.sync.peer import KEYS, Bucket, Chain, Peer, ack_of, uuid
 from tests.sync.server import Answered, ScriptedServer
 from tests.sync.till import Service, Till
+from vouchers.ids import b64u
 
 
 @pytest.fixture
@@ -414,6 +415,26 @@ def test_news_after_news_cost_one_request_each(till, service, server, ports):
     assert paths(server).count("verdicts") == 2
     assert paths(server).count("feed") <= 14 + 3
     assert till.pulled_at
+
+
+def test_keys_of_the_feed_are_handed_on(till, service, ports):
+    """Before the page's cursor is kept, so that a crash between does not lose them."""
+    downlink = Downlink(ports)
+    downlink.drain()
+    key = b64u(b"q" * 32)
+    page = FeedPage(
+        from_="1.a.0",
+        cursor="1.a.1",
+        more=False,
+        items=(KeyPut(kid=2, key=key), KeyGone(op="del", kid=1)),
+    )
+    service.override = lambda asked: (
+        Answered(body=messages.encode(page)) if "after=1.a.0" in asked.target else None
+    )
+    till.full_disk = True
+    downlink.step(0)
+    assert till.told_keys == [((page.items[0],), (), (1,))]
+    assert till.cursor(0) == "1.a.0" and till.keys == KEYS
 
 
 def test_a_central_that_holds_no_polls_is_left_alone(till, service, ports):

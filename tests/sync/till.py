@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync import acks, messages, signing
+from sync import acks, keyring, messages, signing
 from sync.errors import Refused
 from sync.feed import ProductPut, StatePut
 from sync.journal_messages import decode_set_aside
@@ -52,6 +52,8 @@ class Till:
     noted: dict[str, str] = field(default_factory=dict)
     gone: list = field(default_factory=list)
     posid: str = "T1"
+    keys: dict = field(default_factory=lambda: dict(KEYS))
+    told_keys: list = field(default_factory=list)
 
     def epochs(self):
         return sorted(self.chains)
@@ -152,7 +154,11 @@ class Till:
         return HelloRequest(boot=1, instance=UUID, head=sent, nonce=nonce)
 
     def server_keys(self):
-        return KEYS
+        return self.keys
+
+    def keys_told(self, keys, tags, gone):
+        self.told_keys.append((tuple(keys), tuple(tags), tuple(gone)))
+        self.keys = keyring.without(keyring.adopt(self.keys, keys), gone)
 
     def directed(self, directives, nonce):
         self.directed_ += directives

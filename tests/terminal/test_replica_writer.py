@@ -93,7 +93,6 @@ def test_a_page_and_its_cursor_are_applied_together(shop: Shop, port: ReplicaOfT
     assert one(shop, "SELECT name FROM outlet WHERE id = 9") == "New"
     assert one(shop, "SELECT count(*) FROM sealed") == 1
     assert one(shop, "SELECT reflects_seq FROM state") == 4
-    assert one(shop, "SELECT count(*) FROM meta WHERE key = 'key:2'") == 1
     assert list(port.buckets()) == [0, 1, 4]
 
 
@@ -133,7 +132,6 @@ def test_what_central_takes_back_is_gone(shop: Shop, port: ReplicaOfTerminal) ->
     assert one(shop, "SELECT count(*) FROM sealed") == 0
     assert one(shop, "SELECT count(*) FROM product WHERE id = 7") == 0
     assert one(shop, "SELECT count(*) FROM outlet WHERE id = 9") == 0
-    assert one(shop, "SELECT count(*) FROM meta WHERE key = 'key:2'") == 0
     assert one(shop, "SELECT count(*) FROM state") == 1, "a newer state survives an older deletion"
     port.apply_page(
         0,

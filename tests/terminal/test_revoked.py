@@ -121,7 +121,7 @@ def test_it_waits_until_central_has_everything(central: Central, tmp_path: Path)
 def test_an_order_that_central_did_not_sign_is_ignored(shop: Shop, sig: str | None) -> None:
     """It is said; the terminal goes on."""
     counter = shop.open()
-    holder = HolderOfTerminal(counter, instance="i", version="1")
+    holder = HolderOfTerminal(counter, shop.key, instance="i", version="1")
     order = messages.Directive(do="wipe", text="{}", kid=1, sig=sig)
     holder.directed([order], "n" * 22)
     (notice,) = counter.status().notices

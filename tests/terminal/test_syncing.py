@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from sync import messages
+from sync import keyring, messages, sealedbox
 from sync.acks import Ack, Signed
 from sync.errors import NoContact
+from terminal import identity as identities
 from terminal import syncing
 from terminal.counter import ShopCounter
 from terminal.errors import OutOfService
@@ -25,8 +28,8 @@ def port(counter: ShopCounter) -> JournalOfTerminal:
 
 
 @pytest.fixture
-def holder(counter: ShopCounter) -> HolderOfTerminal:
-    return HolderOfTerminal(counter, instance="i", version="1")
+def holder(shop: Shop, counter: ShopCounter) -> HolderOfTerminal:
+    return HolderOfTerminal(counter, shop.key, instance="i", version="1")
 
 
 def ack(epoch: int, up_to: int) -> Ack:
@@ -166,3 +169,37 @@ def test_the_clock_s_port(shop: Shop, counter: ShopCounter) -> None:
 def test_errors_of_the_network_are_errors_of_sync() -> None:
     """What the ports may meet is an exception of `sync`, which the worker turns into a word."""
     assert issubclass(NoContact, Exception)
+
+
+# New keys of central
+
+
+def test_a_vouched_key_is_believed_and_kept(
+    shop: Shop, counter: ShopCounter, holder: HolderOfTerminal
+) -> None:
+    """It verifies what central signs and voucher QRs, also after a restart."""
+    new = Ed25519PrivateKey.generate()
+    public = new.public_key().public_bytes_raw()
+    vouched = keyring.vouch(2, public, by=1, key=shop.central_key)
+    seal_public = X25519PrivateKey.from_private_bytes(counter.parts.identity.seal_key).public_key()
+    box = sealedbox.seal(b"t" * 32, seal_public.public_bytes_raw(), one_time=b"o" * 32)
+    tag = messages.SealedKey(kid=2, sealed=b64u(box))
+    holder.keys_told([vouched], [tag], [])
+    assert holder.server_keys()[2] == public and counter.parts.server_keys[2] == new.public_key()
+    kept = identities.load(shop.data, shop.key)
+    assert kept.server_keys[2] == public and kept.tag_keys[2] == b"t" * 32
+    assert kept.server_keys[1] == shop.central_key.public_key().public_bytes_raw()
+
+
+def test_an_untrusted_key_is_refused(
+    shop: Shop, counter: ShopCounter, holder: HolderOfTerminal
+) -> None:
+    """A stranger's word, a box for another terminal and the loss of the last key change nothing."""
+    before = shop.data.identity.read_bytes()
+    stranger = Ed25519PrivateKey.generate()
+    public = stranger.public_key().public_bytes_raw()
+    forged = keyring.vouch(2, public, by=1, key=stranger)
+    bare = messages.ServerKey(kid=3, key=b64u(public))
+    holder.keys_told([forged, bare], [messages.SealedKey(kid=2, sealed="AAAA")], [1])
+    assert set(holder.server_keys()) == {1} == set(counter.parts.server_keys)
+    assert shop.data.identity.read_bytes() == before
