@@ -36,6 +36,12 @@ from vouchers import ids, times
 _CURSOR: Final = re.compile(r"1\.([0-9a-f]{1,16})\.(\d{1,16})", re.ASCII)
 BEGINNING: Final = "0"
 AHEAD: Final = "ahead"
+DIFFERS: Final = "differs"
+
+_TROUBLES: Final = {
+    AHEAD: "the terminal has read beyond the head of the bucket",
+    DIFFERS: "the terminal's rows are not those of the bucket; it takes a new snapshot",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,21 +137,20 @@ def read_shared(
 
 
 @retried
-def report_ahead(central: Central, posid: str, bucket: int, after: str) -> None:
-    """Raise an alarm, once an hour: a terminal heard what this database does not hold."""
+def report(central: Central, kind: str, posid: str, place: str) -> None:
+    """Raise an alarm, once an hour: what a terminal has read is not what this database holds."""
     table = schema.alarms
     with central.write() as work:
         lately = work.connection.execute(
             select(table.c.alarm).where(
                 table.c.merchant == work.merchant,
-                table.c.kind == AHEAD,
+                table.c.kind == kind,
                 table.c.posid == posid,
                 table.c.at > work.now - times.HOUR_MS,
             )
         ).first()
         if lately is None:
-            words = f"the terminal has read bucket {bucket} up to {after}, beyond its head"
-            alarms.raise_alarm(central, work, AHEAD, posid, words)
+            alarms.raise_alarm(central, work, kind, posid, f"at {place}: {_TROUBLES[kind]}")
 
 
 def _start(head: Any, after: str) -> int | Resync:

@@ -27,7 +27,7 @@ from central.keys import Keyring
 from central.service import Central, Work
 from sync import acks
 from sync.messages import Manifest
-from sync.replica_schema import REPLICA_SCHEMA, TABLES
+from sync.replica_schema import REPLICA_SCHEMA, TABLES, tally_key, tally_text
 from vouchers import times
 
 KEPT: Final = 3
@@ -223,6 +223,9 @@ def _fill(central: Central, work: Work, file: sqlite3.Connection) -> int:
         "sealed_through": times.format_utc(sealing.sealed_through(work)),
         "policy": msgspec.json.encode(policies.current(work)).decode(),
     }
+    heads = schema.feed_heads
+    for head in work.connection.execute(select(heads).where(heads.c.merchant == work.merchant)):
+        meta[tally_key(head.bucket)] = tally_text(head.live, head.digest)
     file.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
     file.commit()
     return rows

@@ -36,6 +36,7 @@ class Downlink:
         self._ports = ports
         self._receiving = Receiving()
         self._prompt_polls = 0
+        self._differs: str | None = None
         self._round_ms = 0
         self.error: SyncError | None = None
         self.pulled = 0
@@ -96,11 +97,12 @@ class Downlink:
     def _take_snapshot(self) -> None:
         ports = self._ports
         with ports.snapshot_turn:
-            manifest = ports.central.manifest()
+            manifest = ports.central.manifest(self._differs)
             receiver.check_manifest(manifest, ports.holder.server_keys())
             path = ports.replica.download_path(manifest)
             ports.central.download(manifest, path)
             ports.replica.install_snapshot(path, manifest)
+        self._differs = None
         self._receiving = receiver.installed(self._receiving)
 
     def _follow(self, wait_s: int) -> int | None:
@@ -150,6 +152,7 @@ class Downlink:
         self.pulled += len(page.items)
         if receiver.agrees(page, own):
             return True
+        self._differs = f"{bucket}:{page.cursor}"
         self._want_snapshot(f"bucket {bucket} differs from central at {page.cursor}")
         return False
 

@@ -220,8 +220,8 @@ class CentralPort(Protocol):
         """`GET /feed`. `watch`: the other buckets' cursors, so that news of any ends a wait."""
         ...
 
-    def manifest(self) -> Manifest:
-        """`GET /snapshot`."""
+    def manifest(self, differs: str | None = None) -> Manifest:
+        """`GET /snapshot`. `differs`: the place (`bucket:cursor`) where a checkpoint differed."""
         ...
 
     def download(self, manifest: Manifest, path: Path) -> None:

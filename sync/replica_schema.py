@@ -77,3 +77,13 @@ TABLES: Final = (
 
 META_KEYS: Final = ("schema", "merchant", "sealed_through", "policy")
 """What `meta` holds at least: `REPLICA_SCHEMA`, the merchant's id, RFC 3339, policy as JSON."""
+
+
+def tally_key(bucket: int) -> str:
+    """Where `meta` counts the state rows of a bucket, for the comparison at a checkpoint."""
+    return f"tally:{bucket}"
+
+
+def tally_text(live: int, digest: str) -> str:
+    """The count of a bucket: its rows, and the sum of their digests (16 hex digits)."""
+    return f"{live}:{digest}"

@@ -167,9 +167,10 @@ class HttpCentral:
         answer_s = max(self._terms.answer_s, wait_s + WAIT_MARGIN_S)
         return decode_page(self._exchange(self._get("/feed", query, answer_s)))
 
-    def manifest(self) -> messages.Manifest:
-        """`GET /snapshot`."""
-        return messages.decode_manifest(self._exchange(self._get("/snapshot", {})))
+    def manifest(self, differs: str | None = None) -> messages.Manifest:
+        """`GET /snapshot`; tells central where a checkpoint differed."""
+        query = {} if differs is None else {"differs": differs}
+        return messages.decode_manifest(self._exchange(self._get("/snapshot", query)))
 
     def verdicts(self, after: str) -> messages.VerdictsPage:
         """`GET /verdicts`."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import apsw
 import msgspec
@@ -24,7 +24,7 @@ from sync import feed
 from sync.feed import FeedPage
 from sync.messages import Manifest
 from sync.replica_schema import REPLICA_SCHEMA
-from terminal import database, keys
+from terminal import database, keys, replica_count
 from terminal.errors import OutOfService
 from terminal.replica import damage_mark
 from vouchers import times
@@ -34,6 +34,13 @@ _Bound = tuple[bytes | str | int | None, ...]
 
 _AT_ONCE: Final = 50
 """Rows between two looks at whether a clerk waits: about a millisecond of work."""
+
+
+class Applied(NamedTuple):
+    """What came of a page: whether it brought a policy, and the bucket's own count after it."""
+
+    policy: bool
+    own: feed.Checkpoint | None
 
 
 class ReplicaWriter:
@@ -81,14 +88,15 @@ class ReplicaWriter:
         with self._storing() as connection:
             return _cursor(connection, bucket)
 
-    def apply(self, bucket: int, page: FeedPage) -> bool:
-        """Apply a page and its cursor in one transaction; True when the policy changed.
+    def apply(self, bucket: int, page: FeedPage) -> Applied:
+        """Apply a page and its cursor in one transaction.
 
         Raises ValueError when it cannot be stored; nothing of it was then.
         """
         with self._storing() as connection, connection:
             if _cursor(connection, bucket) != page.from_:
-                return False
+                return Applied(policy=False, own=None)
+            own = self._count(connection, bucket, page)
             self._apply_all(connection, page)
             connection.execute(
                 "INSERT INTO cursor VALUES (?, ?)"
@@ -100,7 +108,7 @@ class ReplicaWriter:
                 complete = complete | {bucket: page.sealed_through}
                 _set_sealed_through(connection, complete)
         self._complete = complete
-        return any(isinstance(item, feed.PolicyPut) for item in page.items)
+        return Applied(any(isinstance(item, feed.PolicyPut) for item in page.items), own)
 
     def confirm(self, at_ms: int) -> None:
         """Everything central had was applied at this moment."""
@@ -130,6 +138,20 @@ class ReplicaWriter:
         with self._lock:
             self.close()
             swap(replace)
+
+    def _count(
+        self, connection: apsw.Connection, bucket: int, page: FeedPage
+    ) -> feed.Checkpoint | None:
+        """What the bucket counts once the page is applied; None where nothing was counted."""
+        tally = replica_count.begun(connection, bucket, page.from_)
+        if tally is None:
+            return None
+        counting = replica_count.Counting(connection, tally)
+        states = [item for item in page.items if isinstance(item, feed.StatePut | feed.StateGone)]
+        for start in range(0, len(states), _AT_ONCE):
+            self._make_way()
+            counting.add(states[start : start + _AT_ONCE])
+        return replica_count.keep(connection, bucket, page.cursor, counting.tally)
 
     def _apply_all(self, connection: apsw.Connection, page: FeedPage) -> None:
         """Sealed rows and states, which are many, in runs and in the order of the file.

@@ -187,9 +187,10 @@ class ReplicaOfTerminal:
 
     def apply_page(self, bucket: int, page: FeedPage) -> Checkpoint | None:
         """Apply a page; a new policy holds from now on."""
-        if self._writer.apply(bucket, page):
+        applied = self._writer.apply(bucket, page)
+        if applied.policy:
             self._counter.exclusive(_take_policy)
-        return None
+        return applied.own
 
     def download_path(self, manifest: messages.Manifest) -> Path:
         """Where a snapshot is written on its way. Raises OSError where there is no room for it."""

@@ -21,13 +21,20 @@ from sync.limits import BUCKETS_MAX, FEED_ITEMS_MAX, FEED_WAIT_S_MAX
 from sync.messages import decode_lookup_request
 
 _RANGE: Final = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?", re.ASCII)
+_PLACE: Final = re.compile(r"\d{1,10}:1\.[0-9a-f]{1,16}\.\d{1,16}", re.ASCII)
 _CURSOR: Final = re.compile(r"0|1\.[0-9a-f]{1,16}\.\d{1,16}", re.ASCII)
 
 
 @get("/snapshot", sync_to_thread=True)
 def manifest(request: AnyRequest) -> Response[bytes]:
-    """The signed manifest of a snapshot; one is built if there is none fresh enough."""
-    wire.called(request, b"")
+    """The signed manifest of a snapshot; one is built if there is none fresh enough.
+
+    `differs`: the place, `bucket:cursor`, at which the caller's checkpoint differed.
+    """
+    who = wire.called(request, b"")
+    differs = request.query_params.get("differs")
+    if differs is not None and _PLACE.fullmatch(differs):
+        pages.report(wire.desk(request).central, pages.DIFFERS, who.terminal.posid, differs)
     offers = request.app.state["offers"]
     assert isinstance(offers, snapshot.Offers)
     built = offers.offer()
@@ -103,8 +110,9 @@ async def feed(request: AnyRequest) -> Response[bytes]:
     page = await reads.page(place, reader)
     if isinstance(page, Resync):
         if page.reason == pages.AHEAD:
-            report = partial(pages.report_ahead, wire.desk(request).central)
-            await to_thread.run_sync(report, reader.posid, place.bucket, place.after)
+            there = f"{place.bucket}:{place.after}"
+            report = partial(pages.report, wire.desk(request).central, pages.AHEAD)
+            await to_thread.run_sync(report, reader.posid, there)
         raise ProblemError(410, page.reason, "take a new snapshot")
     return wire.answer(request, page.packed_for(reader))
 

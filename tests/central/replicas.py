@@ -36,7 +36,7 @@ class Replica:
         folder.mkdir(parents=True)
         self.central, self.folder = central, folder
         self.writer = ReplicaWriter(folder / "replica.db", KEY)
-        self.snapshots = 0
+        self.snapshots = self.compared = 0
         self.old: list[tuple[int, FeedPage]] = []
         self.start_anew()
 
@@ -61,7 +61,9 @@ class Replica:
             self.start_anew()
             return True
         receiver.check_page(page, after=after)
-        self.writer.apply(bucket, page)
+        own = self.writer.apply(bucket, page).own
+        assert own is not None and receiver.agrees(page, own), (page.checkpoint, own)
+        self.compared += page.checkpoint is not None
         self.old.append((bucket, page))
         return page.more
 

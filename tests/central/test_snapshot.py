@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from central import restoring, schema, snapshot
+from central import reports, restoring, schema, snapshot
 from central.errors import OutOfService
 from central.service import Central
 from central.snapshot import Built, Offers
@@ -106,3 +106,15 @@ def test_a_range_of_another_file_is_the_whole_file(central: Central, pair: Pair)
     assert (mine.status_code, mine.content) == (206, whole.content[100:200])
     assert (other.status_code, len(other.content)) == (200, built.size)
     assert whole.headers["etag"] == f'"{built.sha256}"'
+
+
+def test_a_replica_that_differs_is_an_alarm(central: Central, pair: Pair) -> None:
+    """The terminal names the place and starts anew; a person hears of it, once an hour."""
+    till = pair("POS1")
+    for _ in range(2):
+        till.http.manifest("1:1.abc.7")
+    assert till.http.manifest("nonsense").size > 0
+    with central.read() as work:
+        (alarm,) = reports.alarms(work)
+    assert (alarm["kind"], alarm["posid"]) == ("differs", "POS1")
+    assert "1:1.abc.7" in str(alarm["detail"])

@@ -196,7 +196,8 @@ class Wire:
         query = {"bucket": str(bucket), "after": after, "limit": str(items)}
         return decode_page(self._get("feed", query))
 
-    def manifest(self) -> messages.Manifest:
+    def manifest(self, differs: str | None = None) -> messages.Manifest:
+        assert differs is None, f"a replica differs from central at {differs}"
         return messages.decode_manifest(self._get("snapshot"))
 
     def verdicts(self, after: str) -> messages.VerdictsPage:

@@ -451,7 +451,7 @@ def test_a_central_that_holds_no_polls_is_left_alone(till, service, ports):
     assert downlink.step(25) == 0
 
 
-def test_a_checkpoint_that_comes_with_a_poll(till, service, ports):
+def test_a_checkpoint_that_comes_with_a_poll(till, service, server, ports):
     """Also there a difference takes a new snapshot."""
     downlink = Downlink(ports)
     downlink.drain()
@@ -468,6 +468,8 @@ def test_a_checkpoint_that_comes_with_a_poll(till, service, ports):
     service.override = None
     downlink.step(25)
     assert len(till.installed) == 2
+    told = [asked.target for asked in server.asked if asked.target.startswith("/v1/snapshot?")]
+    assert told == ["/v1/snapshot?schema=1", "/v1/snapshot?schema=1&differs=0%3A1.a.0"]
 
 
 def test_the_downlink_pauses_after_a_failure(till, service, ports):

@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from sync.feed import FeedPage, decode_page
+from sync.feed import Checkpoint, FeedPage, decode_page, digest_text, row_digest
 from sync.messages import Manifest
 from sync.replica_schema import REPLICA_SCHEMA, TABLES
 from sync.snapshot_file import part_of
@@ -213,6 +213,40 @@ def test_redeeming_goes_on_while_pages_arrive(
     item = state(voucher=sample.voucher, version=9, used=3, generation=1)
     port.apply_page(0, page(item, reflects={"epoch": 1, "seq": 1}))
     assert view(counter, sample.code(1), sample.last4).left == 2
+
+
+def test_a_row_that_went_astray_shows_at_the_checkpoint(
+    shop: Shop, port: ReplicaOfTerminal
+) -> None:
+    """The count moves with the rows that pages change, whatever their order and number."""
+    shop.set_meta("tally:1", "0:" + "0" * 16)
+    other = VOUCHER[:-1] + "c"
+    first = port.apply_page(1, page(state(), state(voucher=other, version=7)))
+    second = port.apply_page(
+        1,
+        page(
+            state(version=3),
+            state(version=2, used=1),
+            {"t": "state", "op": "del", "voucher": other, "version": 7},
+            {"t": "state", "op": "del", "voucher": other, "version": 9},
+            at="1.a.1",
+            to="1.a.2",
+        ),
+    )
+    assert first is not None and (first.seq, first.live) == (1, 2)
+    digest = digest_text(row_digest(VOUCHER, 3))
+    assert second == Checkpoint(seq=2, live=1, digest=digest)
+    shop.database.execute("UPDATE state SET version = 2")
+    third = port.apply_page(1, page(state(version=4), at="1.a.2", to="1.a.3"))
+    assert third is not None and third.digest != digest_text(row_digest(VOUCHER, 4))
+
+
+def test_nothing_is_compared_where_nothing_was_counted(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """A snapshot of an older central says nothing of what it holds; a new bucket begins at none."""
+    shop.database.execute("INSERT INTO cursor VALUES (4, '1.a.1')")
+    assert port.apply_page(4, page(at="1.a.1", to="1.a.2")) is None
+    begun = port.apply_page(5, page(state(), to="1.b.1"))
+    assert begun is not None and begun.live == 1
 
 
 # Snapshots
