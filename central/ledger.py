@@ -224,6 +224,8 @@ def add_all(work: Work, added: Sequence[tuple[Voucher, Voucher]]) -> dict[str, V
     counted too, as long as all of it fits into the shares. What no longer fits, or of which
     something else has changed, is left out and stands as the other left it.
     """
+    if not added:
+        return {}
     rows = [
         (
             work.merchant,
