@@ -115,10 +115,15 @@ def delta(rows: int, after: str) -> Iterator[FeedPage]:
                     home=OUTLET,
                 ),
             )
-        cursor = _cursor(1 + 2 * start + len(items))
+        end = _cursor(1 + 2 * start + len(items))
         more = start + per_page < rows
-        yield FeedPage(from_=after, cursor=cursor, more=more, items=tuple(items))
-        after = cursor
+        yield FeedPage(from_=after, cursor=end, more=more, items=tuple(items))
+        after = end
+
+
+def cursor(page: int) -> str:
+    """Where the feed stands after so many pages."""
+    return _cursor(1 + page * FEED_ITEMS_MAX)
 
 
 def _cursor(seq: int) -> str:
