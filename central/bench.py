@@ -9,7 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from central import bench_feed, bench_http, bench_snapshot, bench_together, bench_upload
+from central import (
+    bench_feed,
+    bench_http,
+    bench_sealing,
+    bench_snapshot,
+    bench_together,
+    bench_upload,
+)
 from central.bench_ground import Effort
 
 ENGINES: Final = ("postgresql", "sqlite")
@@ -51,3 +58,4 @@ def figures(engines: Sequence[str], effort: Effort, crowds: Crowds) -> Iterator[
         yield from bench_together.figures(engine)
         yield from bench_feed.figures(engine, effort, crowds.terminals, crowds.seconds)
         yield from bench_snapshot.figures(engine, crowds.vouchers)
+        yield from bench_sealing.figures(engine)

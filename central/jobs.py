@@ -30,11 +30,15 @@ _AGAIN_S: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job: `run` answers how many things it dealt with; `every_s` is its rhythm in the loop."""
+    """A job: `run` answers how many things it dealt with; `every_s` is its rhythm in the loop.
+
+    The loop runs the `portion` where there is one, so that it may be stopped in between.
+    """
 
     name: str
     every_s: float
     run: Callable[[Central], int]
+    portion: Callable[[Central], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def _free_claims(central: Central) -> int:
 
 
 JOBS: Final = (
-    Job("sealing", _TICK_S, _seal),
+    Job("sealing", _TICK_S, _seal, _seal_a_portion),
     Job("claims", 60, _free_claims),
     Job("refunds", 60, orders.pay_due_refunds),
     Job("compaction", _DAY_S, compaction.run),
@@ -111,22 +115,26 @@ def loop(central: Central, stop: threading.Event) -> None:
 def _repeat(central: Central, job: Job, stop: threading.Event) -> None:
     pause_s = _TICK_S
     while not stop.wait(pause_s):
-        pause_s = job.every_s if _attempt(central, job) else min(job.every_s, _AGAIN_S)
+        done = _attempt(central, job)
+        if done is None:
+            pause_s = min(job.every_s, _AGAIN_S)
+        else:
+            # A portion that was full of work is followed by the next one at once.
+            pause_s = 0 if done and job.portion is not None else job.every_s
 
 
-def _attempt(central: Central, job: Job) -> bool:
-    """Run a job; whether it went well."""
-    run = _seal_a_portion if job.run is _seal else job.run
+def _attempt(central: Central, job: Job) -> int | None:
+    """Run a job, or a portion of it; how much was done, None where it failed."""
     try:
-        done = run(central)
+        done = (job.portion or job.run)(central)
         if done:
             _remember(central, Ran(job.name, central.clock(), done))
-        return True
+        return done
     except CentralError as error:
         _LOG.warning("job %s: %s", job.name, error)
     except Exception:  # noqa: BLE001 a worker loop: one job's bug must not end the others
         _LOG.exception("job %s failed", job.name)
-    return False
+    return None
 
 
 @retried

@@ -27,11 +27,12 @@ def test_the_command_writes_a_line_for_each_figure(capsys: pytest.CaptureFixture
     few = ["--batches", "1", "--terminals", "3", "--seconds", "1", "--vouchers", "100"]
     assert hexiao.main(["bench", "central", "--json", "--engine", "sqlite", *few]) == 0
     figures = list(map(json.loads, capsys.readouterr().out.splitlines()))
-    upload, by_row, over_http, grouped, download, lag, snapshot = figures
+    upload, by_row, over_http, grouped, download, lag, snapshot, light, default = figures
     assert upload["rows"] == by_row["rows"] == 500 and snapshot["rows"] == 300
     assert over_http["rows"] == 2_000 and over_http["bare"] == "the same without HTTP"
     assert grouped["rows"] == 256 and grouped["bare"] == "a transaction each"
     assert download["rows"] == 1_500 and download["goal"] == 25_641
+    assert (light["rows"], default["rows"]) == (500, 40)
     assert lag["terminals"] == 3 and 0 <= lag["lag_p50_s"] <= lag["lag_p99_s"]
 
 

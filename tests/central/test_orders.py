@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from central import catalogue, claims, issuing, jobs, ledger, orders, reports, sealing
+from central import catalogue, claims, issuing, jobs, ledger, orders, reports, schema, sealing
 from central.arriving import Upload
 from central.catalogue import NewProduct, Product
 from central.errors import Refused
@@ -401,6 +401,42 @@ def test_a_partial_redemption_has_the_next_generation_sealed(central: Central, p
     with central.read() as work:
         state = next(reports.sealing_state(work))
     assert (state["waiting_current"], state["waiting_next"]) == (0, 0)
+
+
+def test_current_codes_are_sealed_first_the_soonest_valid_before(central: Central) -> None:
+    """Design 6: and `sealed_through` says how far it is."""
+    day = times.DAY_MS
+    drafts = [(3, day), (3, 0), (1, 2 * day)]  # shares, and when validity begins
+    with central.write() as work:
+        made = []
+        for shares, starts in drafts:
+            order = NewOrder(1, "13800001234", shares=shares, valid_from=work.now + starts)
+            draft = issuing.examine(central, work, order, catalogue.products(work))
+            assert not isinstance(draft, Refused), draft
+            (drawn,) = issuing.draw(central, work, [shares])
+            made.append(
+                issuing.New(draft, issuing.compose(central, draft, drawn, work.now), drawn.codes)
+            )
+        issuing.insert(work, made)
+        vouchers = [one.voucher for one in made]
+        sealing.enqueue(work, vouchers)
+    order_of = []
+    while sealing.run(central, limit=1):
+        with central.read() as work:
+            through = sealing.sealed_through(work)
+            rows = work.connection.execute(schema.sealed.select()).all()
+        found = {(row.voucher, row.generation) for row in rows}
+        (new,) = found - {name for name, _ in order_of}
+        order_of.append((new, through >= vouchers[0].issued_at))
+    late, soon, last = (voucher.voucher for voucher in vouchers)
+    assert [name for name, _ in order_of] == [
+        (soon, 0),
+        (late, 0),
+        (last, 0),
+        (soon, 1),
+        (late, 1),
+    ]
+    assert [through for _, through in order_of] == [False, False, True, True, True]
 
 
 def test_orders_and_products_are_reported(central: Central) -> None:
