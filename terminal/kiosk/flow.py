@@ -126,8 +126,8 @@ class RedeemFlow:
             case Ticked():
                 return self._tick(event.at)
             case StatusRead():
-                self._status = event.status
-                return ()
+                before, self._status = self._status, event.status
+                return (AskHistory(),) if _tape_is_stale(before, event.status) else ()
             case HistoryRead():
                 self._tape = event.rows
                 return ()
@@ -296,3 +296,10 @@ class RedeemFlow:
             case _:
                 pass
         return ()
+
+
+def _tape_is_stale(before: Status | None, now: Status) -> bool:
+    """Something was acknowledged or judged: what the tape says of it is no longer true."""
+    if before is None:
+        return False
+    return now.unacknowledged < before.unacknowledged or now.notices != before.notices

@@ -243,3 +243,24 @@ def test_two_disks_that_both_wrote_before_either_spoke(
     till.ask("sync")
     assert redeem(till, vouchers[2]).startswith("T1_2_")
     assert till.ask("sync")["ok"] is True
+
+
+def test_rescued_journal_is_booked_and_the_living_till_loses_nothing(
+    world: World, till: Till, vouchers: list[Voucher], tmp_path: Path
+) -> None:
+    """From a dead till's disk to head office, twice; then the till turns out to live."""
+    world.stop()
+    serials = [redeem(till, voucher) for voucher in vouchers[:2]]
+    disk = Till(tmp_path / "disk")
+    shutil.copytree(till.root, disk.root)
+    file = tmp_path / "rescued.jsonl"
+    assert disk.ask("journal", "rescue", "--out", str(file))["entries"] == 2
+    for added in (2, 0):
+        done = world.tell("import-journal", str(file))
+        assert (done["read"], done["added"]) == (2, added)
+    assert [row["serial"] for row in world.booked()] == serials
+    serials.append(redeem(till, vouchers[2]))
+    world.start()
+    assert till.ask("sync")["behind"] == 0
+    assert [row["serial"] for row in world.booked()] == serials
+    assert {row["verdict"] for row in world.booked()} == {"accepted"}

@@ -52,7 +52,7 @@ from terminal.kiosk.states import (
     Undone,
 )
 from terminal.kiosk.till import ARM_MS, Identities
-from terminal.outcomes import Redeemed, Reversed, View
+from terminal.outcomes import Notice, Redeemed, Reversed, View
 from tests.kiosk.scenery import REDEEMED, REVERSED, SINGLE, STATUS, TAPE, VIEW
 from vouchers.reasons import Reason, Refusal
 
@@ -555,3 +555,20 @@ def _one(clerk: Clerk, kind: str, value: object) -> None:
             clerk.answer(value)
         case _:
             pass
+
+
+def test_the_tape_is_read_again_when_its_word_has_changed() -> None:
+    """Acknowledged or judged since: the tape must not say "unsent" beside "all sent"."""
+    notice = Notice("verdict", "T1_1_00000001", {"verdict": "over_redeemed"})
+    flow = Clerk().flow
+    waiting = replace(STATUS, unacknowledged=3, notices=())
+    steps = [
+        (waiting, ()),
+        (waiting, ()),
+        (replace(waiting, unacknowledged=4), ()),
+        (replace(waiting, unacknowledged=0), (AskHistory(),)),
+        (replace(waiting, unacknowledged=0, notices=(notice,)), (AskHistory(),)),
+        (replace(waiting, unacknowledged=0, notices=(notice,)), ()),
+    ]
+    for status, due in steps:
+        assert flow.feed(StatusRead(status, 1)) == due
