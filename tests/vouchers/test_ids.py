@@ -156,7 +156,22 @@ def test_base64url_goes_round(raw: bytes, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Zg==", "Zg=", "Zh", "Zm9", "+w", "/w", "Z", "Zm9vZ", " Zg", "Zg\n"]
+    "text",
+    [
+        "Zg==",
+        "Zg=",
+        "Zh",
+        "Zm9",
+        "+w",
+        "/w",
+        "Z",
+        "Zm9vZ",
+        " Zg",
+        "Zg\n",
+        "ab+d",
+        "a=bc",
+        "券券券券",
+    ],
 )
 def test_base64url_has_one_form(text: str) -> None:
     """Design section 6: padding, the other alphabet and stray bits at the end are refused."""
