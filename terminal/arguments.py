@@ -19,6 +19,12 @@ REVERSAL_REASONS: Final = (
 )
 """As `vouchers.entries.REVERSAL_REASONS`; a test holds the two together."""
 
+BENCHES: Final = (
+    *("redeem-light", "redeem-default", "look-up", "journal", "file", "feed", "beside"),
+    *("start", "scan", "memory", "slip"),
+)
+"""As `terminal.bench` names its comparisons; a test holds the two together."""
+
 NOTE_CHARS_MAX: Final = 80
 """As `vouchers.limits.NOTE_CHARS_MAX`; a test holds the two together."""
 
@@ -181,6 +187,9 @@ def _installer(commands: Any) -> None:
     bench = _add(commands, "bench", "speed, as ratios to a bare limit of the same run")
     bench.add_argument("side", nargs="?", choices=("terminal", "central"), default="terminal")
     bench.add_argument("--rows", type=_count, default=100_000, metavar="N", help="vouchers held")
+    bench.add_argument(
+        "--only", action="append", choices=BENCHES, default=[], help="this comparison; repeatable"
+    )
     bench.add_argument(
         "--feed", type=_count, default=20_000, metavar="N", help="vouchers that the feed brings"
     )

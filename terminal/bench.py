@@ -7,7 +7,7 @@ is said and does not change the exit status, because a busy machine misses goals
 """
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,9 @@ from terminal.errors import OutOfService
 
 ROWS_MAX: Final = 50_000_000
 """About 15 GB on disk; more is a mistake of the hand."""
+
+
+Comparison = Callable[[], Row | Amount | Skipped]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,16 @@ def bench(args: Namespace, io: Io) -> int:
             message = f"{name} must lie between 1 and {ROWS_MAX:,}"
             fail("out_of_service", message, io, as_json=args.json)
             return WRONG_USE
-    return run(planned(args.rows, args.feed), io, as_json=args.json)
+    return run(planned(args.rows, args.feed), io, as_json=args.json, only=args.only)
 
 
-def run(plan: Plan, io: Io, *, as_json: bool) -> int:
-    """Make every comparison of a plan and write each as soon as it is known."""
+def run(plan: Plan, io: Io, *, as_json: bool, only: Sequence[str] = ()) -> int:
+    """Make the comparisons of a plan, all unless named, and write each as soon as it is known."""
     try:
-        for row in _rows(plan):
+        for name, compare in _comparisons(plan).items():
+            if only and name not in only:
+                continue
+            row = compare()
             if as_json:
                 io.json(row.json())
             else:
@@ -89,19 +95,18 @@ def run(plan: Plan, io: Io, *, as_json: bool) -> int:
     return DONE
 
 
-def _rows(plan: Plan) -> Iterator[Row | Amount | Skipped]:
-    comparisons: tuple[Callable[[], Row | Amount | Skipped], ...] = (
-        lambda: bench_redeem.light(plan.light),
-        lambda: bench_redeem.default(plan.default),
-        lambda: bench_reading.look_up(plan.look_up),
-        lambda: bench_reading.journal_check(plan.journal),
-        lambda: bench_filling.bootstrap(plan.bootstrap),
-        lambda: bench_filling.delta(plan.delta),
-        lambda: bench_beside.redeem(plan.beside),
-        lambda: bench_start.kiosk_start(plan.start),
-        lambda: bench_screen.scan(plan.scan),
-        lambda: bench_screen.memory(plan.memory),
-        bench_slip.size,
-    )
-    for compare in comparisons:
-        yield compare()
+def _comparisons(plan: Plan) -> dict[str, Comparison]:
+    """By the name that `--only` takes."""
+    return {
+        "redeem-light": lambda: bench_redeem.light(plan.light),
+        "redeem-default": lambda: bench_redeem.default(plan.default),
+        "look-up": lambda: bench_reading.look_up(plan.look_up),
+        "journal": lambda: bench_reading.journal_check(plan.journal),
+        "file": lambda: bench_filling.bootstrap(plan.bootstrap),
+        "feed": lambda: bench_filling.delta(plan.delta),
+        "beside": lambda: bench_beside.redeem(plan.beside),
+        "start": lambda: bench_start.kiosk_start(plan.start),
+        "scan": lambda: bench_screen.scan(plan.scan),
+        "memory": lambda: bench_screen.memory(plan.memory),
+        "slip": bench_slip.size,
+    }

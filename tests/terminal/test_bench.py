@@ -25,6 +25,7 @@ from terminal import (
     bench_start,
     bench_window,
 )
+from terminal.arguments import BENCHES
 from terminal.bench import Plan
 from terminal.bench_rows import Amount, Goal, Row, Skipped, Timing, turn_about
 from terminal.bench_shop import Stock
@@ -215,7 +216,7 @@ def test_without_pseudo_terminals_the_start_is_skipped(monkeypatch: pytest.Monke
 )
 def test_what_cannot_be_measured_is_wrong_use(said: Said, side: str, rows: int, why: str) -> None:
     """Exit status 2, with a message."""
-    args = Namespace(side=side, rows=rows, feed=1, json=False)
+    args = Namespace(side=side, rows=rows, feed=1, only=[], json=False)
     assert bench.bench(args, said.io) == 2
     assert why in said.err and said.out == ""
     args.side, args.rows, args.feed = "terminal", 1, 0
@@ -308,3 +309,12 @@ def test_a_row_for_a_person() -> None:
         "  ratio 9.50, goal <= 5 x: NOT met\n"
     )
     assert Skipped("a thing", "because").text() == "a thing\n  skipped: because\n"
+
+
+def test_one_comparison_can_be_asked_for(said: Said) -> None:
+    """The command line knows the names of all, and runs those that were named."""
+    assert tuple(bench._comparisons(TINY)) == BENCHES
+    args = Namespace(side="terminal", rows=1, feed=1, only=["slip"], json=True)
+    assert bench.bench(args, said.io) == 0
+    (row,) = said.out.splitlines()
+    assert "slip" in json.loads(row)["what"]
