@@ -46,6 +46,41 @@ def test_facts_are_read_once_until_somebody_writes(shop: Shop) -> None:
     close(counter)
 
 
+def test_a_voucher_s_state_is_read_once_until_somebody_writes(shop: Shop) -> None:
+    """Between look-up and commit nothing is read again; what central changed meanwhile is."""
+    counter = shop.open()
+    replica, sample = counter.parts.replica, shop.issue()
+
+    def used() -> int:
+        state = replica.state(sample.voucher)
+        assert state is not None
+        return state.standing.used
+
+    with replica.reading():
+        assert used() == 0
+        shop.database.execute("UPDATE state SET used = 1")
+        assert used() == 0
+    with replica.reading():
+        assert used() == 1
+    close(counter)
+
+
+def test_what_is_kept_of_the_replica_is_bounded(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A till that looks up vouchers all day, while central says nothing, keeps a few of them."""
+    monkeypatch.setattr("terminal.replica._FACTS_MAX", 3)
+    counter = shop.open()
+    replica, samples = counter.parts.replica, [shop.issue() for _ in range(12)]
+    kept = []
+    for sample in samples:
+        with replica.reading():
+            assert replica.state(sample.voucher) is not None
+            kept.append(len(replica._facts))
+    assert max(kept) <= 5 < len(samples)
+    close(counter)
+
+
 def test_facts_go_with_the_file(shop: Shop) -> None:
     """After the file was closed, as a new snapshot does, nothing of the old one is said."""
     counter = shop.open()
