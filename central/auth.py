@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from central import hello, keys, schema
+from central import hello, keys, ledger, schema
 from central.hello import Terminal
 from central.keys import Keyring
 from central.service import Central
@@ -76,6 +76,8 @@ class Gate:
         self._central = central
         self._nonces = NonceMemory()
         self._lately: dict[str, _Known] = {}
+        self._refreshed_at = 0
+        self._refreshing = threading.Lock()
         self._ring: tuple[Keyring, int] | None = None
 
     @property
@@ -122,7 +124,36 @@ class Gate:
 
     def _remembered(self, keyid: str, now: int) -> _Known | None:
         found = self._lately.get(keyid)
-        return found if found is not None and 0 <= now - found.read_at < LATELY_MS else None
+        if found is None or not 0 <= now - max(found.read_at, self._refreshed_at) < LATELY_MS:
+            return None
+        return found
+
+    def refresh(self) -> None:
+        """Look at all remembered terminals again, at once, if that was not done just now.
+
+        One by one, a thousand of them would each wait for a thread and a connection.
+        """
+        with self._refreshing:
+            now, table = self._central.clock(), schema.terminals
+            if 0 <= now - self._refreshed_at < LATELY_MS // 2:
+                return
+            known = dict(self._lately)
+            posids = sorted({one.terminal.posid for one in known.values()})
+            terminals: dict[str, Terminal] = {}
+            with self._central.read() as work:
+                for part in ledger.parts(posids):
+                    rows = work.connection.execute(
+                        select(table).where(
+                            table.c.merchant == work.merchant, table.c.posid.in_(part)
+                        )
+                    )
+                    terminals |= {row.posid: hello.read_row(row) for row in rows}
+            self._lately = {
+                keyid: _Known(terminals[one.terminal.posid], one.public_key, now)
+                for keyid, one in known.items()
+                if one.terminal.posid in terminals
+            }
+            self._refreshed_at = now
 
     def _find(self, keyid: str, now: int) -> _Known | None:
         named = signing.read_key_id(keyid)

@@ -85,7 +85,10 @@ async def called_lately(request: AnyRequest) -> Called:
     """Who signed this request without a body, as of lately (`Gate.called`); for the event loop."""
     message = _message(request, b"")
     ask = partial(_believed, request, message, lately=True)
-    if desk(request).gate.remembers(message):
+    gate = desk(request).gate
+    if not gate.remembers(message):
+        await to_thread.run_sync(gate.refresh)
+    if gate.remembers(message):
         return ask()
     return await to_thread.run_sync(ask)
 

@@ -1,16 +1,17 @@
 """A new signing key: told to terminals first, used later, believed through the one before."""
 
 import json
+import secrets
 from dataclasses import replace
 
 import pytest
 
 import hexiao
-from central import keys, snapshot
-from central.auth import RING_MS, Gate
+from central import keys, schema, snapshot
+from central.auth import LATELY_MS, RING_MS, Gate
 from central.keys import Keyring
 from central.service import Central
-from sync import keyring, receiver, sealedbox
+from sync import keyring, receiver, sealedbox, signing
 from sync.errors import Garbled
 from sync.feed import KeyPut
 from tests.central.conftest import Pair, issue
@@ -103,3 +104,30 @@ def test_the_commands(
         (2, 1, False),
         (3, 2, True),
     ]
+
+
+def test_the_gate_looks_again_at_all_terminals_at_once(central: Central, pair: Pair) -> None:
+    """A terminal that was revoked elsewhere reads no longer than `LATELY_MS`."""
+    till = pair("POS1")
+    now = [central.clock()]
+    gate = Gate(replace(central, clock=lambda: now[0]))
+
+    def message() -> signing.Message:
+        made = signing.Message("GET", "here", "/v1/feed?bucket=1", {}, b"")
+        signer = signing.Signer(signing.key_id("POS1", 1), till.key)
+        nonce = secrets.token_urlsafe(16)
+        signing.sign(made, signer, created_s=now[0] // 1000, nonce=nonce)
+        # As they come over the wire.
+        return replace(made, headers={name.lower(): text for name, text in made.headers.items()})
+
+    assert not gate.remembers(message())
+    assert gate.called(message(), lately=True).terminal.state == "active"
+    assert gate.remembers(message())
+    with central.write() as work:
+        work.connection.execute(schema.terminals.update().values(state="revoked"))
+    assert gate.called(message(), lately=True).terminal.state == "active"
+    now[0] += LATELY_MS
+    assert not gate.remembers(message())
+    gate.refresh()
+    assert gate.remembers(message())
+    assert gate.called(message(), lately=True).terminal.state == "revoked"
