@@ -20,7 +20,7 @@ from tests.crash import trace
 from tests.crash.power import Disk, Moment
 from tests.crash.till import ROOT, Till
 
-REDEMPTIONS = 45
+REDEMPTIONS = 60
 """Enough that the write-ahead log is moved into the journal and begun again in between."""
 
 

@@ -178,7 +178,7 @@ def test_a_rolled_back_entry_is_not_pointed_at(journal: Journal) -> None:
     head = journal.head()
     with pytest.raises(apsw.ConstraintError), journal.transaction() as connection:
         journal.append(connection, Kind.STARTED, {"version": "2"}, STAMP)
-        connection.execute("INSERT INTO note VALUES ('s', 'a'), ('s', 'b')")
+        connection.execute("INSERT INTO note (serial, note) VALUES ('s', 'a'), ('s', 'b')")
     assert journal.head() == head
     start(journal)
     assert entries.read_entry(journal.entry(1, 2).body).prev == head.hash
