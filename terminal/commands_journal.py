@@ -20,6 +20,12 @@ from vouchers import entries, ids, times
 def list_entries(desk: Desk, args: Namespace, io: Io) -> int:
     """Entries, oldest first; by request, serial or kind."""
     found = desk.station.counter.exclusive(lambda parts: _select(parts, args))
+    named = ids.parse_serial(args.serial or "")
+    if not found and named is not None and named.posid == desk.station.counter.parts.identity.posid:
+        io.err(
+            f"{args.serial} is not in this journal. If there is a slip of it from this terminal,"
+            " the entry is lost: keep the slip and tell head office\n"
+        )
     for stored in found:
         entry = entries.read_entry(stored.body)
         if args.json:

@@ -159,6 +159,10 @@ def test_what_nobody_holds_is_said(
     redeem(till, third)
     till.ask("sync")
     assert world.central("report", "conflicts").rows == []
+    slip = till.run("journal", "list", "--serial", "T1_1_00000002", "--json")
+    assert slip.rows == [] and "the entry is lost" in slip.err
+    held = till.run("journal", "list", "--serial", "T1_1_00000001", "--json")
+    assert held.row["serial"] == "T1_1_00000001" and held.err == ""
 
 
 def test_clone_is_fenced(world: World, till: Till, vouchers: list[Voucher], tmp_path: Path) -> None:
