@@ -93,7 +93,7 @@ def insert_new(
 def update(
     connection: Connection, table: Table, keys: int, names: Sequence[str], rows: Sequence[Row]
 ) -> None:
-    """Change the rows whose first `keys` columns are these to the other values. Each row exists."""
+    """Change the rows whose first `keys` columns are these, if there are any, to other values."""
     if not rows:
         return
     quoted = _quoted(connection, names)

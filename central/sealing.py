@@ -136,6 +136,13 @@ def enqueue(work: Work, vouchers: Sequence[Voucher]) -> None:
     """Queue what these vouchers want sealed and do not have."""
     rows = [_queued(work, v, generation) for v in vouchers for generation in wanted(v)]
     bulk.insert_new(work.connection, schema.sealing, _QUEUE, rows, unless=schema.sealed)
+    # What waited as the next code may have become the current one meanwhile.
+    current = [
+        (work.merchant, v.voucher, v.generation, CURRENT)
+        for v in vouchers
+        if v.generation > v.generation_before and wanted(v)
+    ]
+    bulk.update(work.connection, schema.sealing, 3, _QUEUE[:4], current)
     # The row of the last generation is sealed again once there are codes beyond it.
     turns = [_queued(work, v, v.horizon) for v in vouchers if horizon.due(v)]
     bulk.insert_new(work.connection, schema.sealing, _QUEUE, turns)

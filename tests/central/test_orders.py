@@ -439,6 +439,19 @@ def test_current_codes_are_sealed_first_the_soonest_valid_before(central: Centra
     assert [through for _, through in order_of] == [False, False, True, True, True]
 
 
+def test_a_code_that_became_current_while_it_waited_is_waited_for(central: Central) -> None:
+    """`sealed_through` promises current codes: one that was queued as the next one counts too."""
+    voucher = voucher_of(central, issue(central, shares=4))
+    for used in (1, 2):
+        with central.write() as work:
+            voucher = ledger.change(work, voucher, used=used, generation=used)
+            sealing.enqueue(work, [voucher])
+    with central.read() as work:
+        state = next(reports.sealing_state(work))
+        assert (state["waiting_current"], state["waiting_next"]) == (1, 1)
+        assert sealing.sealed_through(work) < voucher.issued_at
+
+
 def test_orders_and_products_are_reported(central: Central) -> None:
     """EV-061, EV-062, decision 9."""
     now = now_ms()
