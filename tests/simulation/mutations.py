@@ -5,7 +5,7 @@ Not responsible for: proving that they are caught (`test_mutations`). A mutation
 function of the product by one that forgets something; nothing in the simulation knows of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,7 +22,6 @@ from terminal import startup
 from terminal.journal import Journal
 from terminal.parts import Parts
 from terminal.replica_writer import ReplicaWriter
-from terminal.syncing import JournalOfTerminal
 from vouchers import booking, codes, rules, standing
 from vouchers.standing import OwnUse
 
@@ -163,24 +162,6 @@ def cursor_is_stored_before_the_rows(patch: pytest.MonkeyPatch) -> None:
         return apply(writer, bucket, changed(page, from_=page.cursor))
 
     patch.setattr(ReplicaWriter, "apply", early)
-
-
-@mutation
-def watermark_moves_before_the_acknowledgement(patch: pytest.MonkeyPatch) -> None:
-    """What was read for sending counts as sent."""
-    acknowledged, entries = JournalOfTerminal.acknowledged, JournalOfTerminal.entries
-    sent: dict[tuple[int, int], int] = {}
-
-    def read(journal: JournalOfTerminal, epoch: int, *, after: int, limit: int) -> Sequence[Any]:
-        found = entries(journal, epoch, after=after, limit=limit)
-        sent[id(journal), epoch] = found[-1].seq
-        return found
-
-    def early(journal: JournalOfTerminal, epoch: int) -> int:
-        return max(acknowledged(journal, epoch), sent.get((id(journal), epoch), 0))
-
-    patch.setattr(JournalOfTerminal, "entries", read)
-    patch.setattr(JournalOfTerminal, "acknowledged", early)
 
 
 @mutation
