@@ -120,8 +120,9 @@ class TapeRow(Struct, frozen=True):
 class Notice(Struct, frozen=True):
     """Something a person must deal with: a verdict, an unknown slip, a start-up finding.
 
-    `kind` is `verdict, slip_unknown, recovered, restored, clock, replica, disk, print_backlog`;
-    `serial` is what it is about, if it is about one entry; `detail` feeds the words.
+    `kind` is `verdict, slip_unknown, slip_failed, recovered, restored, clock, replica, disk,
+    print_backlog, message, fenced, revoked, lost`; `serial` is what it is about, if it is about
+    one entry; `detail` feeds the words.
     """
 
     kind: str

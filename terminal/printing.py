@@ -118,6 +118,8 @@ class PrintWorker:
             self.on_change()
 
     def _record(self, job: int, state: str, detail: str) -> None:
+        """What became of a job; what a clerk must know of it is not left to the tape alone."""
+
         def write(parts: Parts) -> None:
             estimate = parts.clock.estimate()
             with parts.journal.transaction() as connection:
@@ -127,6 +129,9 @@ class PrintWorker:
                     data: dict[str, object] = {"serial": known.serial, "copy": known.copy}
                     stamp = parts.stamp(estimate, self._counter.clerk)
                     parts.journal.append(connection, Kind.PRINTED_UNKNOWN, data, stamp)
+            if state == "failed":
+                serial = slip_jobs.by_id(parts.journal.connection, job).serial
+                history.note(parts, "slip_failed", serial, {})
 
         self._counter.exclusive(write)
 

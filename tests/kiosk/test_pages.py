@@ -306,6 +306,7 @@ def test_the_stripe_counts_down_and_names_the_first_notice() -> None:
         Notice("replica", None, {}),
         Notice("disk", None, {}),
         Notice("disk", None, {"what": "witness", "error": "EIO"}),
+        Notice("slip_failed", "T1_1_00000001", {}),
         Notice("print_backlog", None, {"count": 3}),
         Notice("message", None, {"text": "Close at noon."}),
         Notice("fenced", None, {"trouble": "fork"}),

@@ -231,6 +231,8 @@ def test_printing_is_durable_before_the_first_byte(shop: Shop, desk: Desk) -> No
         assert desk.until(done.serial, "failed", "printed") == "failed"
     assert done.serial not in desk.printer.paper_text()
     assert job_of(desk.counter, done.serial).code == sample.code(1)
+    told = [(notice.kind, notice.serial) for notice in desk.counter.status().notices]
+    assert told == [("slip_failed", done.serial)]
 
 
 def test_without_paper_the_job_waits(shop: Shop, desk: Desk) -> None:
