@@ -248,7 +248,8 @@ class ShopCounter:
             outlet=Place(parts.identity.outlet, parts.identity.outlet_name),
             clerk=self.clerk,
             network=self._lamps.network(),
-            replica_age_s=(estimate.now - fresh) // 1000 if fresh else None,
+            # What central stamped may be a moment ahead of what is believed here.
+            replica_age_s=max(0, estimate.now - fresh) // 1000 if fresh else None,
             unacknowledged=parts.journal.count_after(*parts.journal.watermark("acknowledged")),
             printer=self._lamps.printer(),
             scanner=self._lamps.scanner(),

@@ -13,7 +13,7 @@ from terminal.outcomes import Redeemed
 from terminal.parts import Claimed, FoundRow, Parts
 from tests.terminal.asking import all_entries, detail, reason, redeem, reverse, view
 from tests.terminal.shop import HERE, NOW, THERE, Shop, close
-from vouchers import entries
+from vouchers import entries, times
 from vouchers.policy import ByPlace, Cli, Offline, Policy
 from vouchers.reasons import Reason
 from vouchers.sealed import Record
@@ -414,6 +414,12 @@ def test_the_status_line_says_who_where_and_how(shop: Shop, idle: ShopCounter) -
     assert (said.network, said.printer, said.scanner, said.clock) == ("none", "none", "none", "ok")
     assert (said.replica_age_s, said.unacknowledged, said.locked_until) == (61, 0, None)
     assert said.offline_left is None and said.notices == ()
+
+
+def test_a_list_from_a_moment_ahead_has_no_age(shop: Shop, idle: ShopCounter) -> None:
+    """Central's clock is a little before ours; a negative age would be refused at every hello."""
+    shop.set_meta("fresh_at", times.format_utc(NOW + 900))
+    assert idle.status().replica_age_s == 0
 
 
 def test_the_countdown_shows_before_the_limit_bites(shop: Shop) -> None:
