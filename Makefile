@@ -48,6 +48,7 @@ coverage: $(READY)
 
 bench: $(READY) ## speed, as ratios to a bare limit measured in the same run
 	$(BIN)/hexiao bench
+	$(BIN)/hexiao bench central
 
 soak: $(READY) ## the long tests: kill -9 loops, crash replays, a hundred thousand simulated worlds
 	$(BIN)/python -m pytest -m soak --hypothesis-profile=soak
