@@ -17,6 +17,8 @@ from sqlalchemy import select
 from central import alarms, catalogue, keys, ledger, policies, schema, sealing
 from central.database import retried
 from central.service import Central, Work
+from sync import coding
+from sync.coding import Opening
 from sync.feed import (
     Checkpoint,
     FeedPage,
@@ -80,25 +82,17 @@ class SharedPage:
     """A page for several readers: the same for all but for what it reflects of each."""
 
     page: FeedPage
-    items: msgspec.Raw
+    opening: Opening
     reflects: Mapping[Reader, Reflects]
 
     def for_reader(self, reader: Reader) -> FeedPage:
         """The page as one reader gets it."""
         return msgspec.structs.replace(self.page, reflects=self.reflects.get(reader))
 
-    def packed_for(self, reader: Reader) -> dict[str, object]:
-        """The same as a message whose items are packed already."""
-        page = self.page
-        return {
-            "from": page.from_,
-            "cursor": page.cursor,
-            "more": page.more,
-            "sealed_through": page.sealed_through,
-            "reflects": self.reflects.get(reader),
-            "items": self.items,
-            "checkpoint": page.checkpoint,
-        }
+    def body_for(self, reader: Reader, accepted: str) -> tuple[bytes, str | None]:
+        """The same as a body, and its Content-Encoding; only the end is the reader's own."""
+        end = b',"reflects":' + encode(self.reflects.get(reader)) + b"}"
+        return coding.finish(self.opening, end, accepted)
 
 
 def read_page(
@@ -133,7 +127,19 @@ def read_shared(
         items=tuple(_items(work, bucket, rows)),
         checkpoint=None if more else Checkpoint(seq=until, live=head.live, digest=head.digest),
     )
-    return SharedPage(page, msgspec.Raw(encode(page.items)), _reflects(work, readers))
+    return SharedPage(page, _opening(page), _reflects(work, readers))
+
+
+def _opening(page: FeedPage) -> Opening:
+    shared = {
+        "from": page.from_,
+        "cursor": page.cursor,
+        "more": page.more,
+        "sealed_through": page.sealed_through,
+        "items": page.items,
+        "checkpoint": page.checkpoint,
+    }
+    return coding.opening(encode(shared).removesuffix(b"}"))
 
 
 @retried

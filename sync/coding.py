@@ -8,6 +8,7 @@ within the limit and one block.
 
 import gzip
 import zlib
+from dataclasses import dataclass
 from typing import Final
 
 import zstandard
@@ -31,12 +32,48 @@ def encode(body: bytes, accepted: str = ACCEPTED) -> tuple[bytes, str | None]:
 
     `accepted` is the other side's Accept-Encoding.
     """
-    names = {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
+    names = _names(accepted)
     if len(body) < WORTH_BYTES or not names & {"zstd", "gzip"}:
         return body, None
     if "zstd" in names:
         return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body), "zstd"
     return gzip.compress(body, compresslevel=6, mtime=0), "gzip"
+
+
+def _names(accepted: str) -> set[str]:
+    return {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How many bodies begin: `frame` is its zstd frame but for the last block, None if too small.
+
+    To compress the same megabyte anew for each of a thousand readers took most of a server's time.
+    """
+
+    plain: bytes
+    frame: bytes | None
+
+
+def opening(plain: bytes) -> Opening:
+    """The beginning that bodies share, compressed once for all of them."""
+    if len(plain) < WORTH_BYTES:
+        return Opening(plain, None)
+    params = zstandard.ZstdCompressionParameters.from_level(
+        _ZSTD_LEVEL, source_size=len(plain), write_content_size=False
+    )
+    packer = zstandard.ZstdCompressor(compression_params=params).compressobj()
+    frame = packer.compress(plain) + packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    return Opening(plain, frame)
+
+
+def finish(begun: Opening, end: bytes, accepted: str) -> tuple[bytes, str | None]:
+    """One of the bodies, as `encode` would answer it; `end` is shorter than `WORTH_BYTES`."""
+    assert len(end) < WORTH_BYTES
+    if begun.frame is None or "zstd" not in _names(accepted):
+        return encode(begun.plain + end, accepted)
+    # RFC 8878, 3.1.1.2: a block that is the last (bit 0), raw (bits 1 and 2 are 0), of this size.
+    return begun.frame + (1 | len(end) << 3).to_bytes(3, "little") + end, "zstd"
 
 
 def decode(body: bytes, coding: str | None, *, limit: int) -> bytes:

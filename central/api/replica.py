@@ -114,7 +114,7 @@ async def feed(request: AnyRequest) -> Response[bytes]:
             report = partial(pages.report, wire.desk(request).central, pages.AHEAD)
             await to_thread.run_sync(report, reader.posid, there)
         raise ProblemError(410, page.reason, "take a new snapshot")
-    return wire.answer(request, page.packed_for(reader))
+    return wire.packed(*page.body_for(reader, wire.accepted(request)))
 
 
 def _place(request: AnyRequest) -> Place:

@@ -180,12 +180,21 @@ def number(request: AnyRequest, name: str, default: int, most: int) -> int:
 
 def answer(request: AnyRequest, message: object, status: int = 200) -> Response[bytes]:
     """An answer, compressed as the caller accepts it."""
-    packed, how = coding.encode(encode(message), request.headers.get("accept-encoding", ""))
+    return packed(*coding.encode(encode(message), accepted(request)), status)
+
+
+def accepted(request: AnyRequest) -> str:
+    """The Accept-Encoding of the caller."""
+    return request.headers.get("accept-encoding", "")
+
+
+def packed(body: bytes, how: str | None, status: int = 200) -> Response[bytes]:
+    """An answer that is a body already; `how`: its Content-Encoding, None: as it is."""
     headers = {"vary": "accept-encoding", "cache-control": "no-store"}
     if how is not None:
         headers["content-encoding"] = how
     return Response(
-        content=packed, status_code=status, media_type="application/json", headers=headers
+        content=body, status_code=status, media_type="application/json", headers=headers
     )
 
 

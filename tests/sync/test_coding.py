@@ -1,6 +1,7 @@
 """Bodies survive compression; damage and bombs do not survive decoding."""
 
 import gzip
+import random
 import zlib
 
 import pytest
@@ -45,6 +46,24 @@ def test_damage_is_noticed(name):
     for wrong in (encoded + b"x", b"<html>"):
         with pytest.raises(Garbled):
             coding.decode(wrong, name, limit=LIMIT)
+
+
+@pytest.mark.parametrize("accepted", ["zstd, gzip", "gzip", "identity"])
+@pytest.mark.parametrize("size", [0, 1, 1_023, 1_024, 5_000, 131_072, 3_000_001])
+def test_a_shared_beginning_and_an_own_end_are_one_body(size, accepted):
+    """Compressed once, ended for each reader; cut short, it is damaged like any other."""
+    random.seed(size)
+    plain = bytes(random.choices(b"0123456789abcdef", k=size))
+    begun = coding.opening(plain)
+    for end in (b"}", b',"reflects":{"epoch":1,"seq":7}}', b"x" * 1_023):
+        body, how = coding.finish(begun, end, accepted)
+        assert coding.decode(body, how, limit=4 << 20) == plain + end
+        if how == "zstd":
+            assert accepted == "zstd, gzip"
+            with pytest.raises(Garbled):
+                coding.decode(body[:-1], how, limit=4 << 20)
+    if size >= 1_024 and accepted == "zstd, gzip":
+        assert how == "zstd" and len(body) < size + 1_023
 
 
 def test_unknown_codings_are_refused():
