@@ -3,18 +3,24 @@
 Responsible for: reading a page once for all who want the same one at the same moment, and packing
 it for each. Not responsible for: what a page says (`central.feed`), or who may read. Invariants: a
 page is read after everybody who shares it asked for it, so nobody gets an older one than alone;
-one read per place at a time, in a thread and with one connection, whoever else waits joins the
-next; what differs between readers is read in the same moment.
+one read per place at a time, in a thread and with one connection, whoever else waits joins a
+later one, in the order of asking; a wave is read when the one before it has been answered, so that
+the last of a crowd gets what is true then; what differs between readers is read in the same moment.
 """
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
 
 from anyio import to_thread
 
 from central import feed
 from central.feed import Reader, Resync, SharedPage
 from central.service import Central
+
+WAVE: Final = 64
+"""So many share a read. More would all get what was true before the first of them was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +48,16 @@ class SharedReads:
     def __init__(self, central: Central) -> None:
         """Nobody reads yet."""
         self._central = central
-        self._next: dict[Place, _Flight] = {}
+        self._next: dict[Place, deque[_Flight]] = {}
         self._running: dict[Place, asyncio.Task[None]] = {}
         self.reads = 0
 
     async def page(self, place: Place, reader: Reader) -> SharedPage | Resync:
         """The page at a place, as of now or later. Raises what reading raises."""
-        flight = self._next.get(place)
-        if flight is None:
-            flight = self._next[place] = _Flight()
+        flights = self._next.setdefault(place, deque())
+        if not flights or len(flights[-1].readers) >= WAVE:
+            flights.append(_Flight())
+        flight = flights[-1]
         flight.readers.add(reader)
         if place not in self._running:
             self._running[place] = asyncio.create_task(self._run(place))
@@ -61,8 +68,11 @@ class SharedReads:
         """Read for those who ask, again and again, until nobody does."""
         try:
             while place in self._next:
-                await asyncio.sleep(0)  # whoever was woken by the same news gets on board
-                flight = self._next.pop(place)
+                # Whoever was woken by the same news gets on board; the last wave is answered.
+                await asyncio.sleep(0)
+                flight = self._next[place].popleft()
+                if not self._next[place]:
+                    del self._next[place]
                 await self._fly(place, flight)
         finally:
             del self._running[place]

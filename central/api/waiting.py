@@ -39,7 +39,8 @@ class Waiters:
     def __init__(self, central: Central) -> None:
         """Nobody waits yet."""
         self._central = central
-        self._waiting: set[_Waiter] = set()
+        # In the order of coming: who waits longest is woken, and so answered, first.
+        self._waiting: dict[_Waiter, None] = {}
         self._looking: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -61,7 +62,7 @@ class Waiters:
         if self._stopped:
             return False
         waiter = _Waiter(cursors)
-        self._waiting.add(waiter)
+        self._waiting[waiter] = None
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
@@ -70,7 +71,7 @@ class Waiters:
         except TimeoutError:
             return False
         finally:
-            self._waiting.discard(waiter)
+            del self._waiting[waiter]
         return not self._stopped
 
     def stop(self) -> None:

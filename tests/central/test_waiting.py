@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import QueuePool
 
 from central import feed, orders
-from central.api.reading import Place, SharedReads
+from central.api.reading import WAVE, Place, SharedReads
 from central.api.waiting import Waiters
 from central.database import Database
 from central.errors import OutOfService
@@ -92,14 +92,15 @@ def test_readers_of_one_place_share_one_read(central: Central, pair: Pair) -> No
 
     async def ask() -> None:
         pages = await asyncio.gather(*(reads.page(place, reader) for reader in readers))
-        assert reads.reads == 1
+        waves = -(-len(readers) // WAVE)
+        assert reads.reads == waves
         for reader, page in zip(readers, pages, strict=True):
             assert isinstance(page, SharedPage)
             told = page.for_reader(reader).reflects
             assert (told is not None) == (reader.posid == "POS1")
         assert await reads.page(Place(1, "1.abc.1", 10), readers[0]) == Resync("epoch")
         later = await reads.page(place, readers[0])
-        assert isinstance(later, SharedPage) and reads.reads == 3
+        assert isinstance(later, SharedPage) and reads.reads == waves + 2
 
     run(ask())
 
@@ -131,6 +132,48 @@ def test_who_comes_while_a_page_is_read_gets_the_next_one(central: Central) -> N
         assert found.state == "refunding"
 
     run(ask())
+
+
+def test_a_crowd_is_read_to_in_waves_so_that_its_last_hear_what_happened_meanwhile(
+    central: Central,
+) -> None:
+    """In the order of asking: a page for all would be old when the last of them gets it."""
+    voucher = issue(central)
+    reads, place = SharedReads(central), Place(1, at(central), 5_000)
+    order: list[int] = []
+
+    async def one(number: int) -> SharedPage:
+        page = await reads.page(place, Reader(f"N{number}", 1))
+        assert isinstance(page, SharedPage)
+        if not order:
+            orders.request_refund(central, voucher.order)
+        order.append(number)
+        return page
+
+    async def crowd() -> None:
+        pages = await asyncio.gather(*(one(number) for number in range(WAVE + 1)))
+        assert order == list(range(WAVE + 1))
+        assert [len(page.page.items) for page in pages] == [0] * WAVE + [1]
+
+    run(crowd())
+
+
+def test_who_waits_longest_is_woken_first(central: Central) -> None:
+    """Else one served first in a round and last in the next waits for nearly two."""
+    waiters, cursor, order = Waiters(central), at(central), list[int]()
+
+    async def one(number: int) -> None:
+        await waiters.wait({1: cursor}, 20)
+        order.append(number)
+
+    async def crowd() -> None:
+        waiting = [asyncio.create_task(one(number)) for number in range(500)]
+        await until(lambda: len(waiters) == len(waiting))
+        await asyncio.to_thread(issue, central)
+        await asyncio.gather(*waiting)
+        assert order == list(range(500))
+
+    run(crowd())
 
 
 def test_an_outage_is_told_to_all_who_share_it(tmp_path: Path, central: Central) -> None:
