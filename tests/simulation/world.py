@@ -571,13 +571,16 @@ class World:
 
     def _present_one(self, till: Till, row: Any, customer: Customer) -> None:
         assert till.process is not None
+        alive = row["state"] in ("live", "refunding")
         for credential, last4 in customer.former[-2:]:
             if last4 != customer.last4:  # else it was changed back
                 found = till.process.counter.look_up(credential, last4)
                 replaced = isinstance(found, View) and found.generation < row["generation"]
-                closed = isinstance(found, Refusal) or replaced
+                # A till's own row may outlive a refund: it says so, and gives out nothing.
+                over = not alive and isinstance(found, View) and not found.max_now
+                closed = isinstance(found, Refusal) or replaced or over
                 insist(closed, till.name, "opens with a former number:", found)
-        if row["state"] not in ("live", "refunding"):
+        if not alive:
             return
         sold = self.auditor.sold[customer.voucher]
         code = self.auditor.code_of(bytes(row["secret"]), row["generation"])
