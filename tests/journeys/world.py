@@ -270,6 +270,10 @@ class World:
         """Where the tills look for central, always the same."""
         return int((self.root / "port").read_text("ascii"))
 
+    def use(self, database: str) -> None:
+        """Write central's settings: the address of its database."""
+        self.config.write_text(f"[central]\ndatabase = {json.dumps(database)}\n", "utf-8")
+
     def asked(self, words: Sequence[str]) -> list[str]:
         """The whole command line of a command of central."""
         return ["central", *words, "--json", "--config", str(self.config)]
@@ -346,12 +350,12 @@ class World:
         self.stop()
 
 
-def prepare(root: Path, rng: random.Random) -> World:
+def prepare(root: Path, rng: random.Random, database: str = "sqlite:///central.db") -> World:
     """Make a merchant: two outlets, a product good at both, three paired tills; central stopped."""
     root.mkdir()
     (root / "port").write_text(str(_free_port(rng)), "ascii")
-    (root / "central.toml").write_text('[central]\ndatabase = "sqlite:///central.db"\n', "utf-8")
     world = World(root)
+    world.use(database)
     central = [
         ["init", "--name", "面包房 Bakery", "--vault-cost", "light"],
         ["outlet", "add", "--name", "东门 East"],
