@@ -5,7 +5,7 @@ its own (`bench_upload` and its like). Invariants: a figure never stands alone, 
 timed in the same run, turn about, with the same rows and as many commits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -50,12 +50,27 @@ class Shown(Protocol):
         """The figure as a sentence."""
 
 
-def figures(engines: Sequence[str], effort: Effort, crowds: Crowds) -> Iterator[Shown]:
-    """Each comparison, as soon as it is known."""
+Comparison = Callable[[str, Effort, Crowds], Iterator[Shown]]
+
+COMPARISONS: Final[dict[str, Comparison]] = {
+    "upload": lambda engine, effort, _: bench_upload.figures(engine, effort),
+    "http": lambda engine, effort, _: bench_http.figures(engine, effort),
+    "together": lambda engine, *_: bench_together.figures(engine),
+    "download": lambda engine, effort, _: iter((bench_feed.download(engine, effort),)),
+    "lag": lambda engine, _, crowds: iter(
+        (bench_feed.lag(engine, crowds.terminals, crowds.seconds),)
+    ),
+    "snapshot": lambda engine, _, crowds: bench_snapshot.figures(engine, crowds.vouchers),
+    "sealing": lambda engine, *_: bench_sealing.figures(engine),
+}
+"""By the name that `--only` takes."""
+
+
+def figures(
+    engines: Sequence[str], effort: Effort, crowds: Crowds, only: Sequence[str] = ()
+) -> Iterator[Shown]:
+    """Each comparison, as soon as it is known; all of them unless named."""
     for engine in engines:
-        yield from bench_upload.figures(engine, effort)
-        yield from bench_http.figures(engine, effort)
-        yield from bench_together.figures(engine)
-        yield from bench_feed.figures(engine, effort, crowds.terminals, crowds.seconds)
-        yield from bench_snapshot.figures(engine, crowds.vouchers)
-        yield from bench_sealing.figures(engine)
+        for name, compare in COMPARISONS.items():
+            if not only or name in only:
+                yield from compare(engine, effort, crowds)

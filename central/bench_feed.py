@@ -67,14 +67,6 @@ class LagFigure:
         )
 
 
-def figures(
-    engine: str, effort: Effort, terminals: int, seconds: int
-) -> Iterator[Figure | LagFigure]:
-    """Each comparison, as soon as it is known."""
-    yield download(engine, effort)
-    yield lag(engine, terminals, seconds)
-
-
 def download(engine: str, effort: Effort) -> Figure:
     """Pull a bucket from its beginning, page by page; bare: its vouchers by one SELECT."""
     with bench_ground.database(engine) as url:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from central.bench import ENGINES
+from central.bench import COMPARISONS, ENGINES
 from central.commands import catalogue, fleet, orders, running
 from central.commands.context import Command, Context
 from central.errors import Misconfigured, OutOfService, Refused
@@ -137,6 +137,13 @@ def _service(tree: _Tree) -> None:
     for name, count in crowd.items():
         bench.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"{count:,}")
     bench.add_argument("--engine", choices=ENGINES, help="default: one after the other")
+    bench.add_argument(
+        "--only",
+        action="append",
+        choices=COMPARISONS,
+        default=[],
+        help="this comparison; repeatable",
+    )
     tree.add("demo-seed", running.demo_seed, "sample data for `hexiao demo`")
 
 

@@ -50,7 +50,8 @@ def bench(context: Context, args: argparse.Namespace) -> int:
             return context.output.refuse(Refused("bad_count", words), WRONG)
     crowds = benches.Crowds(args.terminals, args.seconds, args.vouchers)
     engines = (args.engine,) if args.engine else benches.ENGINES
-    for figure in benches.figures(engines, Effort(batches=args.batches), crowds):
+    effort = Effort(batches=args.batches)
+    for figure in benches.figures(engines, effort, crowds, args.only):
         context.output.say(figure.json(), figure.text())
     return DONE
 

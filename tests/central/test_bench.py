@@ -36,6 +36,14 @@ def test_the_command_writes_a_line_for_each_figure(capsys: pytest.CaptureFixture
     assert lag["terminals"] == 3 and 0 <= lag["lag_p50_s"] <= lag["lag_p99_s"]
 
 
+def test_one_comparison_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """A snapshot of ten million is not measured beside everything else."""
+    only = ["--only", "snapshot", "--vouchers", "50", "--engine", "sqlite"]
+    assert hexiao.main(["bench", "central", "--json", *only]) == 0
+    (figure,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (figure["what"], figure["rows"]) == ("snapshot built", 150)
+
+
 @pytest.mark.parametrize("name", ["batches", "terminals", "seconds", "vouchers"])
 def test_a_number_that_cannot_be_is_refused(name: str) -> None:
     assert hexiao.main(["bench", "central", f"--{name}", "0"]) == 2
