@@ -21,9 +21,11 @@ from msgspec import structs
 from terminal import countdown, history, opening, slip_jobs, wiping
 from terminal import redeem as redeeming
 from terminal import reverse as reversing
+from terminal.asked import Asked, asking
 from terminal.countdown import Countdown
 from terminal.errors import OutcomeUnknown, OutOfService, TerminalError
 from terminal.held import Held
+from terminal.journal import Stored
 from terminal.opening import Opened
 from terminal.outcomes import Notice, Place, Redeemed, Reversed, Status, TapeRow, View
 from terminal.parts import Parts
@@ -101,7 +103,7 @@ class ShopCounter:
 
     def look_up(self, credential: str, last4: str) -> View | Refusal:
         """Open what was presented (EV-041)."""
-        found = self._committed(lambda: self._look_up(credential, last4))
+        found = self._asking(lambda asked: self._look_up(credential, last4, asked))
         if isinstance(found, Refusal):
             return found
         view, held = found
@@ -111,10 +113,10 @@ class ShopCounter:
     def look_up_card(self, number: str) -> Sequence[View] | Refusal:
         """Open the vouchers of the person whose ID card was read (EV-032), the best one first."""
 
-        def look() -> Sequence[tuple[Opened, View]] | Refusal:
-            return redeeming.look_up_card(self._parts, number, clerk=self.clerk)
+        def look(asked: Asked) -> Sequence[tuple[Opened, View]] | Refusal:
+            return redeeming.look_up_card(self._parts, number, clerk=self.clerk, asked=asked)
 
-        found = self._committed(look)
+        found = self._asking(look)
         if isinstance(found, Refusal):
             return found
         self._hold({view.handle: Held(opened) for opened, view in found})
@@ -157,25 +159,28 @@ class ShopCounter:
         However many commands queue, none closes the voucher that a clerk has open.
         """
 
-        def open_or_repeat() -> Redeemed | Refusal | tuple[View, Held]:
-            again = self._presented_again(credential, last4, clerk or self.clerk, request)
-            return self._look_up(credential, last4) if again is None else again
+        def open_or_repeat(asked: Asked) -> Redeemed | Refusal | tuple[View, Held]:
+            stored = self._parts.journal.find_request(request)
+            if stored is None:
+                return self._look_up(credential, last4, asked)
+            return self._presented_again(stored, credential, last4, clerk or self.clerk, asked)
 
-        found = self._committed(open_or_repeat)
+        found = self._asking(open_or_repeat)
         if isinstance(found, Redeemed | Refusal):
             return found
         _, held = found
         return self._confirmed(held, self._order(shares, clerk, request, slip=slip))
 
     def _presented_again(
-        self, credential: str, last4: str, clerk: str, request: str
-    ) -> Redeemed | None:
+        self, stored: Stored, credential: str, last4: str, clerk: str, asked: Asked
+    ) -> Redeemed:
         """The first result of a request; its new code only to whoever presents the voucher."""
-        if self._parts.journal.find_request(request) is None:
-            return None
-        now = self._parts.clock.estimate().now
-        opened = opening.open_credential(self._parts, credential, last4, now=now, clerk=clerk)
-        return self._repeated(request, Held(opened) if isinstance(opened, Opened) else None)
+        parts, now = self._parts, self._parts.clock.estimate().now
+        opened = opening.open_credential(
+            parts, credential, last4, now=now, clerk=clerk, asked=asked
+        )
+        known = opened if isinstance(opened, Opened) else None
+        return redeeming.first_result(parts, stored, known)
 
     def reverse(
         self,
@@ -262,8 +267,8 @@ class ShopCounter:
             offline_value_fen=left.value_fen,
         )
 
-    def _look_up(self, credential: str, last4: str) -> Refusal | tuple[View, Held]:
-        found = redeeming.look_up(self._parts, credential, last4, clerk=self.clerk)
+    def _look_up(self, credential: str, last4: str, asked: Asked) -> Refusal | tuple[View, Held]:
+        found = redeeming.look_up(self._parts, credential, last4, clerk=self.clerk, asked=asked)
         if isinstance(found, Refusal):
             return found
         opened, view = found
@@ -308,6 +313,12 @@ class ShopCounter:
             raise OutOfService("the journal could not be written; nothing was booked") from unknown
         self.on_entry()
         return structs.replace(found, repeated=False)
+
+    def _asking(self, work: Callable[[Asked], T]) -> T:
+        """One use case that may need central's word. It is asked outside the lock, so that nobody
+        else waits for the network; then all is looked at again, for others went on meanwhile.
+        """
+        return asking(lambda asked: self._committed(lambda: work(asked)), self._parts)
 
     def _committed(self, work: Callable[[], T]) -> T:
         """One use case that may append: then the witness, then the followers."""

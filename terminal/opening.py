@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from terminal.asked import Asked
 from terminal.errors import OutOfService
 from terminal.parts import FoundRow, Parts
 from terminal.replica import Product
@@ -53,9 +54,10 @@ def check_credential(parts: Parts, credential: str) -> Refusal | None:
 
 
 def open_credential(
-    parts: Parts, credential: str, last4: str, *, now: int, clerk: str
+    parts: Parts, credential: str, last4: str, *, now: int, clerk: str, asked: Asked
 ) -> Opened | Refusal:
-    """Open a voucher (EV-041). Charges and journals a miss; raises TerminalError on an outage.
+    """Open a voucher (EV-041). Charges and journals a miss; raises TerminalError on an outage, and
+    NotAsked, before anything is written, where central's word is needed.
 
     `now` in milliseconds UTC.
     """
@@ -69,24 +71,26 @@ def open_credential(
     locked = _locked(parts, code, "code", now)
     if locked is not None:
         return locked
-    key = sealed.stretch(code, digits, parts.identity.vault)
-    opened = _find(parts, key, digits, signed)
+    key = asked.key(lambda: sealed.stretch(code, digits, parts.identity.vault))
+    opened = _find(parts, key, digits, signed, asked)
     credential = "qr" if signed is not None else "code"
     return opened if opened is not None else _miss(parts, code, credential, clerk)
 
 
-def open_card(parts: Parts, number: str, *, now: int, clerk: str) -> list[Opened] | Refusal:
+def open_card(
+    parts: Parts, number: str, *, now: int, clerk: str, asked: Asked
+) -> list[Opened] | Refusal:
     """Open every voucher of the person whose ID card was read (EV-032), at least one.
 
     A card that opens nothing is a miss like any other. It is charged by the key of the person's
-    rows: the number is in no table, and gone when this returns.
+    rows: the number is in no table, and gone when this returns. Raises like `open_credential`.
     """
-    person = sealed.stretch_id_card(number, parts.identity.vault)
+    person = asked.key(lambda: sealed.stretch_id_card(number, parts.identity.vault))
     charged = person.row_key.hex()
     locked = _locked(parts, charged, "card", now)
     if locked is not None:
         return locked
-    found = _find_card(parts, person)
+    found = _find_card(parts, person, asked)
     if not found:
         return _miss(parts, charged, ID_CARD, clerk)
     opened = [one for one in found if isinstance(one, Opened)]
@@ -127,15 +131,16 @@ def _presented(parts: Parts, credential: str) -> tuple[str, qr.VoucherQr | None]
 
 
 def _find(
-    parts: Parts, key: SealKey, last4: str, signed: qr.VoucherQr | None
+    parts: Parts, key: SealKey, last4: str, signed: qr.VoucherQr | None, asked: Asked
 ) -> Opened | Refusal | None:
     record = _row(parts, key)
     credential = "qr" if signed is not None else "code"
     if record is not None:
-        return _with_standing(parts, _opened(parts, record, key, last4, credential=credential))
+        opened = _opened(parts, record, key, last4, credential=credential)
+        return _with_standing(parts, opened, asked)
     if signed is not None and _qr_suffices(parts, signed, last4):
         return _opened_by_qr(parts, signed, key, last4)
-    found = _ask_central(parts, key)
+    found = _ask_central(parts, key, asked)
     if found is None:
         return None
     return _opened(parts, found.record, key, last4, credential=credential, found=found)
@@ -173,7 +178,7 @@ def _central_sealed(parts: Parts, record: Record) -> bool:
     return not unseen and parts.replica.sealed_through() >= ids.uuid_ms(record.voucher)
 
 
-def _find_card(parts: Parts, person: SealKey) -> list[Opened | Refusal]:
+def _find_card(parts: Parts, person: SealKey, asked: Asked) -> list[Opened | Refusal]:
     """The rows of a person, i = 0.. until one is missing."""
     found: list[Opened | Refusal] = []
     for index in range(sealed.ID_ROWS_MAX):
@@ -182,11 +187,11 @@ def _find_card(parts: Parts, person: SealKey) -> list[Opened | Refusal]:
         if record is None:
             break
         opened = _opened(parts, record, key, "", credential=ID_CARD)
-        found.append(_with_standing(parts, opened))
+        found.append(_with_standing(parts, opened, asked))
     if found:
         return found
     # Bought a moment ago. Only the first is asked for: the next one's miss would be charged.
-    row = _ask_central(parts, key)
+    row = _ask_central(parts, key, asked)
     if row is None:
         return []
     return [_opened(parts, row.record, key, "", credential=ID_CARD, found=row)]
@@ -199,17 +204,17 @@ def _locked(parts: Parts, charged: str, by: str, now: int) -> Refusal | None:
     return Refusal(Reason.LOCKED, {"until": lock.until, "why": "terminal" if lock.terminal else by})
 
 
-def _ask_central(parts: Parts, key: SealKey) -> FoundRow | None:
-    return parts.online.look_up(key.row_key) if parts.online is not None else None
+def _ask_central(parts: Parts, key: SealKey, asked: Asked) -> FoundRow | None:
+    return asked.about(key.row_key) if parts.online is not None else None
 
 
-def _with_standing(parts: Parts, opened: Opened) -> Opened | Refusal:
+def _with_standing(parts: Parts, opened: Opened, asked: Asked) -> Opened | Refusal:
     """A row may be here without its voucher's state: the rest of a voucher that only central knew,
     or a row that the feed brought first. It did open, so it is no miss.
     """
     if parts.replica.state(opened.record.voucher) is not None:
         return opened
-    found = _ask_central(parts, opened.key)
+    found = _ask_central(parts, opened.key, asked)
     if found is None:
         return Refusal(Reason.NEEDS_NETWORK, {"why": "unseen", "left": 0})
     return replace(opened, evidence="central", found=found)

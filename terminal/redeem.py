@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from msgspec import Struct, structs
 
 from terminal import slip_jobs
+from terminal.asked import Asked
 from terminal.clock import Estimate
 from terminal.journal import Stored
 from terminal.journal_schema import Effect
@@ -67,12 +68,17 @@ class Order:
 
 
 def look_up(
-    parts: Parts, credential: str, last4: str, *, clerk: str
+    parts: Parts, credential: str, last4: str, *, clerk: str, asked: Asked
 ) -> tuple[Opened, View] | Refusal:
-    """Open a voucher and say what it is; changes no voucher. A refused view is journalled."""
+    """Open a voucher and say what it is; changes no voucher. A refused view is journalled.
+
+    Raises NotAsked, with nothing written, where central's word is needed first.
+    """
     estimate = parts.clock.estimate()
     with parts.replica.reading():
-        opened = open_credential(parts, credential, last4, now=estimate.now, clerk=clerk)
+        opened = open_credential(
+            parts, credential, last4, now=estimate.now, clerk=clerk, asked=asked
+        )
         if isinstance(opened, Refusal):
             return opened
         view = _view_of(parts, opened, estimate)
@@ -82,16 +88,17 @@ def look_up(
 
 
 def look_up_card(
-    parts: Parts, number: str, *, clerk: str
+    parts: Parts, number: str, *, clerk: str, asked: Asked
 ) -> Sequence[tuple[Opened, View]] | Refusal:
     """Open a person's vouchers by the ID card that was read (EV-032); changes none of them.
 
     What can be redeemed here and now comes first, the soonest to expire before the others; then
-    what cannot, the newest first. When nothing can, the first one's reason is journalled.
+    what cannot, the newest first. When nothing can, the first one's reason is journalled. Raises
+    like `look_up`.
     """
     estimate = parts.clock.estimate()
     with parts.replica.reading():
-        opened = open_card(parts, number, now=estimate.now, clerk=clerk)
+        opened = open_card(parts, number, now=estimate.now, clerk=clerk, asked=asked)
         if isinstance(opened, Refusal):
             return opened
         found = sorted(((one, _view_of(parts, one, estimate)) for one in opened), key=_offered)

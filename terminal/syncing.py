@@ -55,7 +55,7 @@ def connect(counter: ShopCounter, *, insecure_http: bool) -> HttpCentral:
     keyid = signing.key_id(identity.posid, identity.epoch)
     terms = Terms(
         url=identity.url,
-        # Not under the counter's lock: whoever holds it may be waiting for this very request.
+        # Not under the counter's lock: a request waits for nobody at the counter.
         now_ms=lambda: counter.parts.clock.estimate().now,
         monotonic_ms=lambda: counter.parts.clock.read().mono_ms,
         nonce=fresh_nonce,

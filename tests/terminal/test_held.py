@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from terminal import redeem as redeeming
+from terminal.asked import Asked
 from terminal.counter import ShopCounter
 from terminal.held import Held
 from terminal.outcomes import Redeemed
@@ -24,7 +25,7 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 
 def held(counter: ShopCounter, sample: Sample) -> Held:
     """The voucher as the counter holds it after a look-up."""
-    found = redeeming.look_up(counter.parts, sample.code(), sample.last4, clerk="li")
+    found = redeeming.look_up(counter.parts, sample.code(), sample.last4, clerk="li", asked=Asked())
     assert not isinstance(found, Refusal)
     return Held(*found)
 
