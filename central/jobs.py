@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from central import cards, claims, compaction, orders, schema, sealing
+from central import cards, claims, compaction, orders, schema, sealing, signatures
 from central.database import retried
 from central.errors import CentralError
 from central.service import Central, Work
@@ -32,13 +32,15 @@ _AGAIN_S: Final = 60
 class Job:
     """A job: `run` answers how many things it dealt with; `every_s` is its rhythm in the loop.
 
-    The loop runs the `portion` where there is one, so that it may be stopped in between.
+    The loop runs the `portion` where there is one, so that it may be stopped in between, and lets
+    others have the processor for `rest_s` after each.
     """
 
     name: str
     every_s: float
     run: Callable[[Central], int]
     portion: Callable[[Central], int] | None = None
+    rest_s: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ JOBS: Final = (
     Job("sealing", _TICK_S, _seal, _seal_a_portion),
     Job("claims", 60, _free_claims),
     Job("refunds", 60, orders.pay_due_refunds),
+    Job("signatures", 60, signatures.run, signatures.portion, rest_s=_TICK_S),
     Job("compaction", _DAY_S, compaction.run),
 )
 
@@ -119,8 +122,8 @@ def _repeat(central: Central, job: Job, stop: threading.Event) -> None:
         if done is None:
             pause_s = min(job.every_s, _AGAIN_S)
         else:
-            # A portion that was full of work is followed by the next one at once.
-            pause_s = 0 if done and job.portion is not None else job.every_s
+            # A portion that was full of work is followed by the next one.
+            pause_s = job.rest_s if done and job.portion is not None else job.every_s
 
 
 def _attempt(central: Central, job: Job) -> int | None:

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
-from central import jobs, schema
+from central import jobs, schema, signatures
 from central.errors import OutOfService
 from central.reports import SILENT_HOURS
 from central.service import Central, Work
@@ -86,6 +86,11 @@ def _figures(work: Work) -> Iterator[Metric]:
         "hexiao_journal_entries",
         "Journal entries held, of all terminals and epochs.",
         value=_sum(work, schema.streams.c.seq),
+    )
+    yield GaugeMetricFamily(
+        "hexiao_entries_unverified",
+        "Journal entries that the background check of bodies and signatures has not seen yet.",
+        value=signatures.waiting(work),
     )
     yield _labelled(
         "hexiao_open_verdicts",

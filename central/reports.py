@@ -204,16 +204,23 @@ def terminals(work: Work, *, silent_hours: int = SILENT_HOURS) -> Iterator[Row]:
     """The fleet: every terminal with what central last heard of it.
 
     `silent_since` is when it was last heard, where that is longer ago than `silent_hours`. What it
-    said of itself is as of `reported_at`, null where it never said.
+    said of itself is as of `reported_at`, null where it never said. `verified_to` is the last of
+    the entries up to `up_to` that the background check has seen.
     """
-    table, stream = schema.terminals, schema.streams
+    table, stream, mark = schema.terminals, schema.streams, schema.verified
     rows = work.connection.execute(
-        select(table, stream.c.seq, stream.c.entered_at, stream.c.forked_at)
+        select(table, stream.c.seq, stream.c.entered_at, mark.c.seq.label("verified_to"))
         .join(
             stream,
             (stream.c.merchant == table.c.merchant)
             & (stream.c.posid == table.c.posid)
             & (stream.c.epoch == table.c.epoch),
+        )
+        .outerjoin(
+            mark,
+            (mark.c.merchant == table.c.merchant)
+            & (mark.c.posid == table.c.posid)
+            & (mark.c.epoch == table.c.epoch),
         )
         .where(table.c.merchant == work.merchant)
         .order_by(table.c.posid)
@@ -229,6 +236,7 @@ def terminals(work: Work, *, silent_hours: int = SILENT_HOURS) -> Iterator[Row]:
             "epoch": row.epoch,
             "state": row.state,
             "up_to": row.seq,
+            "verified_to": row.verified_to or 0,
             "enrolled_at": times.format_utc(row.enrolled_at),
             "seen_at": times.format_utc(seen),
             "silent_since": times.format_utc(seen) if silent else None,

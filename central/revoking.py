@@ -9,10 +9,11 @@ the time inside an entry is the word of whoever has the key.
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select, update
 
-from central import alarms, booking, schema
+from central import alarms, booking, schema, signatures
 from central.booked import QUARANTINED
 from central.database import retried
 from central.errors import Refused
@@ -89,17 +90,28 @@ def _draw_line(work: Work, posid: str, named: dict[str, object]) -> None:
 
 @retried
 def release(central: Central, serial: str) -> Released | Refused:
-    """Book an entry that was set aside only because its terminal had been revoked."""
+    """Book an entry after all that can be read and that its terminal's key stands for.
+
+    It was set aside because its terminal had been revoked, or its own signature is wrong and a good
+    one stands after it.
+    """
     table = schema.bookings
     with central.write() as work:
         mine = (table.c.merchant == work.merchant) & (table.c.serial == serial)
         row = work.connection.execute(select(table).where(mine)).one_or_none()
         if row is None:
             return Refused("unknown_serial", f"no entry {serial[:100]!r} has arrived")
-        if row.kind == QUARANTINED or row.barred != Verdict.QUARANTINED:
+        if row.kind == QUARANTINED or not _may_count(work, row):
             words = "only an entry that could be read and was quarantined can be booked after all"
+            words += ", or one with a wrong signature of its own and a good one after it"
             return Refused("nothing_to_release", words)
         work.connection.execute(update(table).where(mine).values(barred=None))
         booking.rebook(work, {row.voucher})
         verdict = work.connection.execute(select(table.c.verdict).where(mine)).scalar_one()
     return Released(serial, str(verdict))
+
+
+def _may_count(work: Work, row: Any) -> bool:
+    if row.barred == Verdict.BAD_SIGNATURE:
+        return signatures.covers(work, row.posid, row.epoch, row.seq)
+    return bool(row.barred == Verdict.QUARANTINED)

@@ -278,6 +278,17 @@ entries: Final = _table(
     _int("received_at"),
 )
 
+# How far each stream was checked after ingest (central.signatures): up to `seq`; `covered` is the
+# last entry whose signature is good. A process has the stream until `taken_until`.
+verified: Final = _table(
+    "verified",
+    _key("posid", "text"),
+    _key("epoch"),
+    _int("seq"),
+    _int("covered"),
+    _int("taken_until", optional=True),
+)
+
 # The other side of a fork, kept apart and never applied.
 branches: Final = _table(
     "branches",
