@@ -1,7 +1,6 @@
 """`python -m tests.simulation`: live through worlds and say what came of them."""
 
 import argparse
-import os
 import sys
 import time
 
@@ -56,7 +55,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="live through this one world and show it")
     parser.add_argument("--worlds", type=int, default=1_000, help="how many worlds (1000)")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first world (0)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     args = parser.parse_args()
     if args.seed is not None:
         return _one(args.seed)

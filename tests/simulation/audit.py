@@ -426,31 +426,16 @@ def _converged(
     mine = [e.hash for e in log if e.epoch == epoch]
     theirs = [e.hash for e in held.get((till.posid, epoch), [])]
     insist(mine == theirs, till.name, "goes on although its journal is not central's stream")
+    names = ("version", "state", "generation", "used", "valid_from", "valid_until", "home")
     with replica_of(till) as replica:
-        states = {
-            row[0]: row[1:]
-            for row in replica.execute(
-                "SELECT voucher, version, state, generation, used, valid_from, valid_until, home"
-                " FROM state"
-            )
-        }
+        rows = replica.execute(f"SELECT voucher, {', '.join(names)} FROM state")
+        states = {row[0]: row[1:] for row in rows}
         sealed = set(replica.execute("SELECT k, record, voucher FROM sealed"))
-    for voucher, row in books.by("vouchers", "voucher").items():
-        due = tuple(
-            row[name]
-            for name in (
-                "version",
-                "state",
-                "generation",
-                "used",
-                "valid_from",
-                "valid_until",
-                "home",
-            )
-        )
-        insist(states.get(voucher) == due, till.name, voucher, states.get(voucher), "not", due)
-        used, own = auditor.knowledge(till, voucher)
-        insist(used + own == row["used"], till.name, voucher, "counts", used, own, row["used"])
+        for voucher, row in books.by("vouchers", "voucher").items():
+            due = tuple(row[name] for name in names)
+            insist(states.get(voucher) == due, till.name, voucher, states.get(voucher), "not", due)
+            used, own = auditor.knowledge(till, replica, voucher)
+            insist(used + own == row["used"], till.name, voucher, "counts", used, own, row["used"])
     due_rows = {
         (bytes(row["k"]), bytes(row["record"]), row["voucher"])
         for row in books.rows("SELECT k, record, voucher FROM sealed")

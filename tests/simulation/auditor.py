@@ -19,7 +19,7 @@ from typing import Any
 import apsw
 
 from central.issuing import Issued, NewOrder
-from terminal import database, keys
+from terminal import keys
 from terminal.outcomes import Redeemed, Reversed
 from tests.simulation.service import Answered, Asked
 from tests.simulation.template import PRICE_FEN
@@ -41,8 +41,11 @@ def insist(holds: object, *words: object) -> None:
 def replica_of(till: Till) -> Iterator[apsw.Connection]:
     """A terminal's replica, to look at."""
     data = till.data
-    connection = database.open_replica(data.replica, keys.fetch(data, None))
+    connection = apsw.Connection(str(data.replica), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_exec_trace(None)  # nobody dies of being looked at
     try:
+        connection.pragma("cipher", "chacha20")
+        connection.pragma("key", f"raw:{keys.fetch(data, None).hex()}")
         yield connection
     finally:
         connection.close()
@@ -240,7 +243,8 @@ class Auditor:
             told is None or told in {e.hash for e in self.logs[till.name]} | self.starts,
             f"{till.name} redeemed although central holds {told}, which it does not have",
         )
-        used, own = self.knowledge(till, sold.voucher)
+        with replica_of(till) as replica:
+            used, own = self.knowledge(till, replica, sold.voucher)
         insist(
             used + own <= sold.shares,
             f"{till.name} gave {entry.data['serial']}: it knew of {used} used and gave {own}"
@@ -253,17 +257,16 @@ class Auditor:
             return
         self._alone(till, process, entry, own)
 
-    def knowledge(self, till: Till, voucher: str) -> tuple[int, int]:
+    def knowledge(self, till: Till, replica: apsw.Connection, voucher: str) -> tuple[int, int]:
         """Shares used as the replica says, and own net shares that this does not include."""
         assert till.process is not None
-        with replica_of(till) as replica:
-            row = replica.execute(
-                "SELECT used, reflects_epoch, reflects_seq FROM state WHERE voucher = ?", (voucher,)
-            ).fetchone()
-            stream = replica.execute(
-                "SELECT epoch, seq FROM streams WHERE posid = ? ORDER BY epoch DESC LIMIT 1",
-                (till.posid,),
-            ).fetchone()
+        row = replica.execute(
+            "SELECT used, reflects_epoch, reflects_seq FROM state WHERE voucher = ?", (voucher,)
+        ).fetchone()
+        stream = replica.execute(
+            "SELECT epoch, seq FROM streams WHERE posid = ? ORDER BY epoch DESC LIMIT 1",
+            (till.posid,),
+        ).fetchone()
         used, epoch, seq = row or (0, 0, 0)
         if epoch is None:
             epoch, seq = stream or (0, 0)

@@ -10,7 +10,7 @@ import random
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import apsw
@@ -68,7 +68,7 @@ class Fuse:
 
     left: int | None = None
     commit_fails: str | None = None
-    thread: int = 0
+    thread: int = field(default=0, repr=False)
 
     def disarm(self) -> None:
         self.left = self.commit_fails = None

@@ -4,6 +4,11 @@ Method: worlds from seeds, each audited at its end. `make soak` runs a hundred t
 here are the first few hundred, in portions. A failure names its seed.
 """
 
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.simulation import runner
@@ -56,8 +61,28 @@ def test_all_misfortunes_came(template: Template, total: Outcome) -> None:
 
 
 def test_a_seed_repeats_its_history(template: Template) -> None:
-    """The same seed gives the same history to the letter: every step, every hash."""
-    seeds = range(3)
-    first, again = runner.live(seeds, template), runner.live(seeds, template)
+    """The same seed gives the same history to the letter, in another thread, too."""
+    seeds = range(6)
+    first = runner.live(seeds, template)
+    with ThreadPoolExecutor(1) as elsewhere:
+        again = elsewhere.submit(runner.live, seeds, template).result()
     assert first.digests == again.digests
     assert len(set(first.digests.values())) == len(seeds)
+
+
+def test_a_seed_repeats_its_history_in_another_process() -> None:
+    """What a report says of a seed is what whoever runs it again will see."""
+    digests = {_told_by_a_process(hash_seed) for hash_seed in ("1", "2")}
+    assert len(digests) == 1
+
+
+def _told_by_a_process(hash_seed: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--seed", "3"],
+        env=os.environ | {"PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "all promises held" in done.stdout
+    return done.stdout
