@@ -27,7 +27,7 @@ from central.keys import Keyring
 from central.service import Central, Work
 from sync import acks
 from sync.messages import Manifest
-from sync.replica_schema import REPLICA_SCHEMA, TABLES, tally_key, tally_text
+from sync.replica_schema import REPLICA_SCHEMA, TABLES, blank, tally_key, tally_text
 from vouchers import times
 
 KEPT: Final = 3
@@ -182,7 +182,7 @@ def _fresh(central: Central, built: Built, distance: int) -> bool:
 def _build(central: Central) -> Built:
     central.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = central.spool / f"building-{os.getpid()}.tmp"
-    draft.unlink(missing_ok=True)
+    draft.write_bytes(blank())
     try:
         with central.read() as work, contextlib.closing(sqlite3.connect(draft)) as file:
             rows = _fill(central, work, file)

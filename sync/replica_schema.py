@@ -1,14 +1,21 @@
 """The tables of a replica: of the snapshot that central writes and of the file a terminal keeps.
 
-Responsible for: the DDL and the version of that schema, in one place for both sides. Not
-responsible for: opening, filling or reading the file.
+Responsible for: the DDL, the version of that schema and the form of its pages, in one place for
+both sides. Not responsible for: opening, filling or reading the file.
 Invariants: `sealed` is sorted by `k` and practically immutable; times are integer milliseconds
 UTC; a state row with NULL `reflects_*` reflects this terminal's entries as `streams` says.
 """
 
+import struct
 from typing import Final
 
 REPLICA_SCHEMA: Final = 1
+
+PAGE_BYTES: Final = 4096
+RESERVED_BYTES: Final = 64
+"""What each page of a snapshot leaves free at its end, for the nonce and the tag of the terminal's
+cipher: pages are then encrypted where they are. A file without that room serves as well, but has to
+be built anew, row by row."""
 
 TABLES: Final = (
     """
@@ -77,6 +84,25 @@ TABLES: Final = (
 
 META_KEYS: Final = ("schema", "merchant", "sealed_through", "policy")
 """What `meta` holds at least: `REPLICA_SCHEMA`, the merchant's id, RFC 3339, policy as JSON."""
+
+
+def blank() -> bytes:
+    """An empty database whose pages leave that room: what a snapshot's file is begun with.
+
+    Written after SQLite's file format (1.3, the header; 1.6, the first table page), because no
+    pragma asks for the room.
+    """
+    version, counter, pages, schema_format, utf8, leaf = 1, 1, 1, 4, 1, 13
+    header = struct.pack(
+        ">16sH6B12I20x2I",
+        b"SQLite format 3\0",
+        PAGE_BYTES,
+        *(version, version, RESERVED_BYTES, 64, 32, 32),
+        *(counter, pages, 0, 0, 0, schema_format, 0, 0, utf8, 0, 0, 0),
+        *(counter, 0),
+    )
+    no_tables = struct.pack(">BHHHB", leaf, 0, 0, PAGE_BYTES - RESERVED_BYTES, 0)
+    return (header + no_tables).ljust(PAGE_BYTES, b"\0")
 
 
 def tally_key(bucket: int) -> str:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync import feed
 from sync.feed import FeedPage
 from sync.limits import FEED_ITEMS_MAX
-from sync.replica_schema import REPLICA_SCHEMA, TABLES
+from sync.replica_schema import REPLICA_SCHEMA, TABLES, blank
 from terminal import assembly, database, keys
 from terminal import identity as identities
 from terminal.assembly import Options
@@ -79,6 +79,7 @@ def make(data: DataDir, stock: Stock) -> tuple[Presented, ...]:
 def snapshot(path: Path, rows: int) -> None:
     """A ready-made file as central sends it: readable, and whole in itself. Raises apsw.Error."""
     now = SystemClock().read().wall_ms
+    path.write_bytes(blank())
     with closing(apsw.Connection(str(path))) as connection:
         connection.pragma("journal_mode", "OFF")
         connection.pragma("synchronous", "OFF")

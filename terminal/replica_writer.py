@@ -8,7 +8,6 @@ file serves.
 """
 
 import json
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,7 +23,7 @@ from sync import feed
 from sync.feed import FeedPage
 from sync.messages import Manifest
 from sync.replica_schema import REPLICA_SCHEMA
-from terminal import database, keys, replica_count
+from terminal import database, keys, replica_count, snapshots
 from terminal.errors import OutOfService
 from terminal.replica import damage_mark
 from vouchers import times
@@ -123,7 +122,7 @@ class ReplicaWriter:
         `swap` closes every reader around it. Raises ValueError or OSError; the old file then stays.
         """
         try:
-            _prepare(snapshot, manifest, self._key)
+            snapshots.make_ready(snapshot, manifest, self._key)
         except apsw.Error as error:
             raise ValueError(f"the snapshot cannot be used: {error}") from error
 
@@ -206,52 +205,6 @@ class ReplicaWriter:
         if self._connection is None:
             self._connection = database.open_replica(self._path, self._key, writable=True)
         return self._connection
-
-
-def _prepare(snapshot: Path, manifest: Manifest, database_key: bytes) -> None:
-    """Encrypt in place, then check what a reader will see, and make it durable."""
-    connection = apsw.Connection(str(snapshot))
-    try:
-        # No journal, no flush: a file that a crash leaves half encrypted is downloaded again, and
-        # it is synced once, before it takes its place.
-        connection.pragma("journal_mode", "OFF")
-        connection.pragma("synchronous", "OFF")
-        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        if row is None or row[0] != str(REPLICA_SCHEMA):
-            raise ValueError("the snapshot is of a version this terminal does not read")
-        with connection:
-            for bucket, cursor in manifest.cursor.items():
-                connection.execute(
-                    "INSERT INTO cursor VALUES (?, ?)"
-                    " ON CONFLICT (bucket) DO UPDATE SET cursor = excluded.cursor",
-                    (int(bucket), cursor),
-                )
-            _set_meta(connection, "sealed_through", manifest.sealed_through)
-        connection.pragma("cipher", "chacha20")
-        connection.pragma("rekey", f"raw:{database_key.hex()}")
-    finally:
-        connection.close()
-    _check(snapshot, database_key)
-    snapshot.chmod(0o600)
-    descriptor = os.open(snapshot, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _check(snapshot: Path, database_key: bytes) -> None:
-    connection = apsw.Connection(str(snapshot), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        connection.pragma("cipher", "chacha20")
-        connection.pragma("key", f"raw:{database_key.hex()}")
-        # Its rows passed the table's own checks when central wrote them, and the hash says that
-        # they are still those.
-        connection.pragma("ignore_check_constraints", 1)
-        if connection.pragma("quick_check") != "ok":
-            raise ValueError("the snapshot is damaged")
-    finally:
-        connection.close()
 
 
 def _cursor(connection: apsw.Connection, bucket: int) -> str:

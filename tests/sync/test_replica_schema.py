@@ -1,10 +1,11 @@
 """The replica's tables can be made, and hold what they promise."""
 
+import contextlib
 import sqlite3
 
 import pytest
 
-from sync.replica_schema import TABLES
+from sync.replica_schema import PAGE_BYTES, RESERVED_BYTES, TABLES, blank
 
 
 @pytest.fixture
@@ -23,6 +24,25 @@ def test_the_tables_are_the_contract(database):
     columns = [row[1] for row in database.execute("PRAGMA table_info(state)")]
     assert columns[:5] == ["voucher", "version", "state", "generation", "used"]
     assert columns[5:] == ["valid_from", "valid_until", "home", "reflects_epoch", "reflects_seq"]
+
+
+def test_a_blank_file_leaves_room_in_each_page(tmp_path):
+    """SQLite takes it for its own, fills it, and leaves the end of every page alone."""
+    path = tmp_path / "snapshot.db"
+    path.write_bytes(blank())
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        for statement in TABLES:
+            file.execute(statement)
+        rows = [(n.to_bytes(16), bytes([255]) * 150, "v") for n in range(500)]
+        file.executemany("INSERT INTO sealed VALUES (?, ?, ?)", rows)
+        file.commit()
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert file.execute("PRAGMA page_size").fetchone() == (PAGE_BYTES,)
+    raw = path.read_bytes()
+    assert len(raw) > 20 * PAGE_BYTES
+    ends = {raw[at - RESERVED_BYTES : at] for at in range(PAGE_BYTES, len(raw) + 1, PAGE_BYTES)}
+    assert ends == {bytes(RESERVED_BYTES)}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.replica_schema import REPLICA_SCHEMA, TABLES
-from terminal import assembly, keys
+from terminal import assembly, database, keys
 from terminal import identity as identities
 from terminal.assembly import Options
 from terminal.clock import Reading
@@ -84,8 +84,7 @@ class Shop:
         _, self.key = keys.choose(self.data, "file")
         identities.save(self.data, self._identity(), self.key)
         self.database = apsw.Connection(str(self.data.replica))
-        self.database.pragma("cipher", "chacha20")
-        self.database.pragma("key", f"raw:{self.key.hex()}")
+        database.unlock_replica(self.database, self.key)
         self.database.pragma("journal_mode", "WAL")
         with self.database:
             for table in TABLES:

@@ -522,9 +522,9 @@ def test_the_passphrase_is_asked_for_once(shop: Shop, monkeypatch: pytest.Monkey
     chosen, key = keys.choose(shop.data, "passphrase", lambda: "open sesame")
     assert chosen.source == "passphrase"
     identities.save(shop.data, identity, key)
-    for path in (shop.data.journal, shop.data.replica):
+    for path, cipher in ((shop.data.journal, "chacha20"), (shop.data.replica, "aegis")):
         connection = apsw.Connection(str(path))
-        connection.pragma("cipher", "chacha20")
+        connection.pragma("cipher", cipher)
         connection.pragma("key", f"raw:{shop.key.hex()}")
         connection.pragma("journal_mode", "DELETE")
         connection.pragma("rekey", f"raw:{key.hex()}")

@@ -1,6 +1,7 @@
 """Pages and snapshots on their way into the replica."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 
 from sync.feed import Checkpoint, FeedPage, decode_page, digest_text, row_digest
 from sync.messages import Manifest
-from sync.replica_schema import REPLICA_SCHEMA, TABLES
+from sync.replica_schema import PAGE_BYTES, REPLICA_SCHEMA, RESERVED_BYTES, TABLES, blank
 from sync.snapshot_file import part_of
+from terminal import database, snapshots
 from terminal.counter import ShopCounter
 from terminal.replica_writer import ReplicaWriter
 from terminal.syncing import ReplicaOfTerminal
@@ -252,9 +254,12 @@ def test_nothing_is_compared_where_nothing_was_counted(shop: Shop, port: Replica
 # Snapshots
 
 
-def snapshot(folder: Path, sample_code: str, last4: str, shop: Shop, **changes: str) -> Path:
+def snapshot(
+    folder: Path, sample_code: str, last4: str, shop: Shop, begun: bytes = blank(), **changes: str
+) -> Path:
     """A file as central makes it: plain SQLite, one sealed voucher."""
     path = folder / "snapshot.db"
+    path.write_bytes(begun)
     database = apsw.Connection(str(path))
     with database:
         for table in TABLES:
@@ -309,6 +314,49 @@ def test_a_snapshot_takes_the_replica_s_place(
     assert not shop.data.replica.read_bytes().startswith(b"SQLite format")
     assert shop.data.replica.stat().st_mode & 0o777 == 0o600
     assert not port.is_empty()
+
+
+def test_a_snapshot_is_encrypted_where_it_lies(tmp_path: Path, shop: Shop) -> None:
+    """The pages keep their number and their free room, which now holds what proves them whole."""
+    path = snapshot(tmp_path, CODE, "1234", shop)
+    plain = path.read_bytes()
+    snapshots.make_ready(path, manifest(), shop.key)
+    encrypted = path.read_bytes()
+    assert len(encrypted) == len(plain) and path.stat().st_mode & 0o777 == 0o600
+    for start in range(0, len(plain), PAGE_BYTES):
+        room = slice(start + PAGE_BYTES - RESERVED_BYTES, start + PAGE_BYTES)
+        assert plain[room] == bytes(RESERVED_BYTES) != encrypted[room]
+
+
+def test_a_snapshot_without_room_for_a_tag_serves_too(
+    tmp_path: Path, shop: Shop, counter: ShopCounter, port: ReplicaOfTerminal
+) -> None:
+    """A file that leaves no room in its pages is built anew on the way, and then the same."""
+    path = snapshot(tmp_path, CODE, "1234", shop, begun=b"")
+    assert path.read_bytes()[20] == 0
+    shop.database.close()
+    port.install_snapshot(path, manifest())
+    assert view(counter, CODE, "1234").product_name == "Tea"
+
+
+def test_a_page_that_does_not_prove_itself_is_refused(
+    tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bit that the disk changes between encrypting and checking is found by the check."""
+    path = snapshot(tmp_path, CODE, "1234", shop)
+    encrypt = database.encrypt_replica
+
+    def encrypt_and_spoil(connection: apsw.Connection, key: bytes) -> None:
+        encrypt(connection, key)
+        with path.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            last = file.read(1)
+            file.seek(-1, os.SEEK_END)
+            file.write(bytes([last[0] ^ 1]))
+
+    monkeypatch.setattr(database, "encrypt_replica", encrypt_and_spoil)
+    with pytest.raises((ValueError, apsw.Error)):
+        snapshots.make_ready(path, manifest(), shop.key)
 
 
 @pytest.mark.parametrize("wrong", ["noise", "schema", "table", "torn"])

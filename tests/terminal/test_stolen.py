@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import apsw
 import pytest
 
+from terminal import database
 from terminal.counter import ShopCounter
 from terminal.outcomes import Redeemed
 from tests.terminal.asking import redeem
@@ -42,9 +43,10 @@ class Stolen:
 
     def cells(self) -> Iterator[tuple[str, object]]:
         """Every cell of both databases, opened with the stolen key; by table and column."""
-        for path in (self.shop.data.journal, self.shop.data.replica):
+        ciphers = {self.shop.data.journal: "chacha20", self.shop.data.replica: "aegis"}
+        for path, cipher in ciphers.items():
             file = apsw.Connection(str(path))
-            file.pragma("cipher", "chacha20")
+            file.pragma("cipher", cipher)
             file.pragma("key", f"raw:{self.shop.key.hex()}")
             tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
             for (table,) in file.execute(tables).fetchall():
@@ -98,8 +100,7 @@ def test_the_search_can_find(stolen: Stolen) -> None:
     with pytest.raises(AssertionError, match="left behind"):
         test_without_the_key_the_files_are_noise(stolen)
     file = apsw.Connection(str(stolen.shop.data.replica))
-    file.pragma("cipher", "chacha20")
-    file.pragma("key", f"raw:{stolen.shop.key.hex()}")
+    database.unlock_replica(file, stolen.shop.key)
     file.execute("INSERT INTO meta VALUES ('x', ?)", (sample.code(3),))
     file.close()
     with pytest.raises(AssertionError, match="meta"):
