@@ -201,7 +201,7 @@ def _with_stored(work: Work, grouped: Grouped) -> Grouped:
         schema.bookings,
         COLUMNS,
         work.merchant,
-        ("voucher", sorted(grouped)),
+        ("voucher", grouped.keys()),
     )
     mine = [row for rows in grouped.values() for row in rows]
     return _grouped([*(Booked(*row) for row in stored), *mine])
@@ -332,7 +332,7 @@ def next_verdicts(work: Work, counts: Mapping[str, int]) -> dict[str, int]:
         schema.counters,
         ("name", "value"),
         work.merchant,
-        ("name", sorted(names)),
+        ("name", names.keys()),
         lock=True,
     )
     last = {names[name]: int(value) for name, value in taken}

@@ -122,7 +122,7 @@ def find_all(work: Work, ids: Collection[str], *, lock: bool = False) -> dict[st
         schema.vouchers,
         _NAMES,
         work.merchant,
-        ("voucher", sorted(ids)),
+        ("voucher", ids),
         lock=lock,
     )
     return {row[0]: Voucher(*row) for row in rows}

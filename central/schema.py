@@ -195,6 +195,7 @@ Index(
     sealing.c.urgent,
     sealing.c.valid_from,
     sealing.c.voucher,
+    sealing.c.generation,
 )
 
 refunds: Final = _table(

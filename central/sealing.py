@@ -149,15 +149,9 @@ def enqueue(work: Work, vouchers: Sequence[Voucher]) -> None:
 
 
 def _present(work: Work, table: Table, voucher_ids: Sequence[str]) -> set[tuple[str, int]]:
-    found: set[tuple[str, int]] = set()
-    for part in ledger.parts(voucher_ids):
-        rows = work.connection.execute(
-            select(table.c.voucher, table.c.generation).where(
-                table.c.merchant == work.merchant, table.c.voucher.in_(part)
-            )
-        )
-        found.update((row.voucher, row.generation) for row in rows)
-    return found
+    names, where = ("voucher", "generation"), ("voucher", voucher_ids)
+    rows = bulk.select_in(work.connection, table, names, work.merchant, where)
+    return {(voucher, generation) for voucher, generation in rows}
 
 
 _QUEUE: Final = ("merchant", "voucher", "generation", "urgent", "valid_from", "issued_at")
@@ -207,14 +201,22 @@ def _stretched(
 
 
 def _next(work: Work, limit: int) -> list[tuple[str, int]]:
-    table = schema.sealing
-    rows = work.connection.execute(
-        select(table.c.voucher, table.c.generation)
-        .where(table.c.merchant == work.merchant)
-        .order_by(table.c.urgent, table.c.valid_from, table.c.voucher, table.c.generation)
-        .limit(limit)
-    )
-    return [(row.voucher, row.generation) for row in rows]
+    """What comes first in the queue: by one urgency after the other, each in the index's order.
+
+    Of both at once PostgreSQL would sort the whole queue, while it knows nothing of it.
+    """
+    table, found = schema.sealing, list[tuple[str, int]]()
+    for urgency in (CURRENT, NEXT):
+        rows = work.connection.execute(
+            select(table.c.voucher, table.c.generation)
+            .where(table.c.merchant == work.merchant, table.c.urgent == urgency)
+            .order_by(table.c.valid_from, table.c.voucher, table.c.generation)
+            .limit(limit - len(found))
+        )
+        found += [(row.voucher, row.generation) for row in rows]
+        if len(found) >= limit:
+            break
+    return found
 
 
 def _store_if_still_wanted(work: Work, rows: Sequence[Row]) -> None:
