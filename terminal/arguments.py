@@ -21,7 +21,7 @@ REVERSAL_REASONS: Final = (
 
 BENCHES: Final = (
     *("redeem-light", "redeem-default", "look-up", "journal", "file", "feed", "beside"),
-    *("start", "scan", "memory", "slip"),
+    *("start", "scan", "memory", "memory-file", "memory-feed", "slip"),
 )
 """As `terminal.bench` names its comparisons; a test holds the two together."""
 

@@ -16,6 +16,7 @@ import apsw
 from terminal import (
     bench_beside,
     bench_filling,
+    bench_memory,
     bench_reading,
     bench_redeem,
     bench_screen,
@@ -47,6 +48,8 @@ class Plan:
     start: bench_start.Effort
     scan: bench_screen.Effort
     memory: bench_screen.Effort
+    received: tuple[int, int]
+    """Vouchers by a file and by the feed, where memory is looked at."""
 
 
 def planned(rows: int, feed: int) -> Plan:
@@ -62,6 +65,7 @@ def planned(rows: int, feed: int) -> Plan:
         start=bench_start.Effort(starts=9, rows=rows),
         scan=bench_screen.Effort(customers=40, rows=rows),
         memory=bench_screen.Effort(customers=3, rows=rows),
+        received=(rows, feed),
     )
 
 
@@ -108,5 +112,7 @@ def _comparisons(plan: Plan) -> dict[str, Comparison]:
         "start": lambda: bench_start.kiosk_start(plan.start),
         "scan": lambda: bench_screen.scan(plan.scan),
         "memory": lambda: bench_screen.memory(plan.memory),
+        "memory-file": lambda: bench_memory.from_file(plan.received[0]),
+        "memory-feed": lambda: bench_memory.from_feed(plan.received[1]),
         "slip": bench_slip.size,
     }

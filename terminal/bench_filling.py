@@ -7,7 +7,7 @@ replica that serves; the bare limit moves the same bytes, or the same rows, thro
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +46,9 @@ def bootstrap(effort: Effort) -> Row:
         root = Path(directory)
         ready = root / "ready.db"
         bench_shop.snapshot(ready, effort.rows)
-        manifest = _manifest(ready)
+        said = manifest(ready)
         turns = (
-            lambda: _timed_in(root, lambda at: _take(ready, manifest, at)),
+            lambda: _timed_in(root, lambda at: take(ready, said, at)),
             lambda: _timed_in(root, lambda at: _copy(ready, at / "copy.db")),
         )
         turn_about(turns, rounds=1, each=1)  # the file is in the system's memory afterwards
@@ -60,7 +60,7 @@ def bootstrap(effort: Effort) -> Row:
         bare=copied,
         ratio=taken.p50 / copied.p50,
         goal=Goal(4),
-        more={"file_mb": manifest.size / 1e6},
+        more={"file_mb": said.size / 1e6},
     )
 
 
@@ -71,7 +71,7 @@ def delta(effort: Effort) -> Row:
     with TemporaryDirectory(prefix="hexiao-bench-") as directory:
         root = Path(directory)
         turns = (
-            lambda: _timed_with_replica(root, lambda path, key: _follow(pages, path, key)),
+            lambda: _timed_with_replica(root, lambda path, key: follow(pages, path, key)),
             lambda: _timed_with_replica(root, lambda path, key: _upsert(bare, path, key)),
         )
         followed, upserted = turn_about(turns, rounds=effort.rounds, each=1)
@@ -86,7 +86,8 @@ def delta(effort: Effort) -> Row:
     )
 
 
-def _manifest(path: Path) -> Manifest:
+def manifest(path: Path) -> Manifest:
+    """What central would say of this file, but for the signature."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Manifest(
@@ -105,18 +106,19 @@ def _timed_in(root: Path, work: Callable[[Path], object]) -> int:
         return timed(lambda: work(Path(directory)))
 
 
-def _take(ready: Path, manifest: Manifest, at: Path) -> None:
+def take(ready: Path, said: Manifest, at: Path) -> None:
+    """Receive a file in pieces, and put it where it serves, in the folder `at`."""
     arrived, serving, key = at / "incoming.db", at / "replica.db", os.urandom(32)
     with (
         ready.open("rb") as file,
-        Download(arrived, sha256=manifest.sha256, size=manifest.size) as download,
+        Download(arrived, sha256=said.sha256, size=said.size) as download,
     ):
         download.begin(_OK, "")
         while chunk := file.read(_CHUNK):
             download.write(chunk)
         download.finish()
     writer = ReplicaWriter(serving, key)
-    writer.install(arrived, manifest, lambda replace: replace())
+    writer.install(arrived, said, lambda replace: replace())
     assert writer.readable()
     writer.close()
 
@@ -130,7 +132,8 @@ def _copy(ready: Path, copy: Path) -> None:
 
 
 @contextmanager
-def _empty(root: Path) -> Iterator[tuple[Path, bytes]]:
+def empty(root: Path) -> Iterator[tuple[Path, bytes]]:
+    """A replica without rows and its key, in a folder of its own."""
     with TemporaryDirectory(dir=root) as directory:
         path, key = Path(directory) / "replica.db", os.urandom(32)
         with closing(database.open_replica(path, key, writable=True)) as connection, connection:
@@ -140,11 +143,12 @@ def _empty(root: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 def _timed_with_replica(root: Path, work: Callable[[Path, bytes], object]) -> int:
-    with _empty(root) as (path, key):
+    with empty(root) as (path, key):
         return timed(lambda: work(path, key))
 
 
-def _follow(pages: Sequence[bytes], path: Path, key: bytes) -> None:
+def follow(pages: Iterable[bytes], path: Path, key: bytes) -> None:
+    """Read, check and apply pages as they come, from the beginning of the feed."""
     writer, after = ReplicaWriter(path, key), BEGINNING
     for body in pages:
         page = decode_page(body)

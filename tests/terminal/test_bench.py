@@ -17,6 +17,7 @@ from terminal import (
     bench,
     bench_beside,
     bench_filling,
+    bench_memory,
     bench_reading,
     bench_redeem,
     bench_rows,
@@ -45,6 +46,7 @@ TINY = Plan(
     start=bench_start.Effort(starts=1, rows=5),
     scan=bench_screen.Effort(customers=2, rows=5),
     memory=bench_screen.Effort(customers=1, rows=5),
+    received=(20, 20),
 )
 FIELDS = {
     "what": str,
@@ -86,6 +88,21 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_memory_is_not_told_where_nobody_tells(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without Linux's books it is said why there is no figure."""
+    monkeypatch.setattr(bench_memory, "_FORGET", temporary / "none")
+    row = bench_memory.from_file(5)
+    assert isinstance(row, Skipped) and "held at most" in row.why
+
+
+def test_a_receiver_that_ends_early_is_an_outage(temporary: Path) -> None:
+    """The process that receives finds no file; the bench does not wait for its answer."""
+    with pytest.raises(OSError, match="ended early"):
+        bench_memory._apart(bench_memory._take, temporary)
+
+
 def test_every_comparison_is_one_object(
     said: Said, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,7 +112,7 @@ def test_every_comparison_is_one_object(
     held = Amount("memory", "mb", 60.0, "a bare program", 30.0, Goal(120, unit="MB"))
     monkeypatch.setattr(bench_screen, "memory", lambda _: held)
     assert bench.run(TINY, said.io, as_json=True) == 0
-    *rows, start, scan, memory, slip = (json.loads(line) for line in said.out.splitlines())
+    *rows, start, scan, memory, by_file, by_feed, slip = map(json.loads, said.out.splitlines())
     assert start == scan == {"what": "a kiosk", "skipped": "not here", "met": None}
     assert memory == {
         "what": "memory",
@@ -106,6 +123,8 @@ def test_every_comparison_is_one_object(
         "goal": "<= 120 MB",
         "met": True,
     }
+    for received in (by_file, by_feed):
+        assert 10 < received["bare_mb"] <= received["measured_mb"], received
     assert slip["met"] and 0 < slip["bare_bytes"] < slip["measured_bytes"] <= 1_000
     assert [row["what"].split(",")[0] for row in rows] == [
         "redeem",
