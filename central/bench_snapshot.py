@@ -63,13 +63,14 @@ def figures(engine: str, vouchers: int) -> Iterator[SnapshotFigure]:
     with bench_ground.database(engine) as url:
         central = bench_ground.prepare(url, Effort(batches=0))
         for start in range(0, vouchers, _PORTION):
-            _fill(central, start, min(_PORTION, vouchers - start))
+            fill(central, start, min(_PORTION, vouchers - start))
+        bench_ground.settle_down(central)
         central.database.close()
         yield _figure(engine, url, vouchers)
 
 
-def _fill(central: Central, start: int, count: int) -> None:
-    """Vouchers with two sealed rows each, all noise: nothing here ever opens one."""
+def fill(central: Central, start: int, count: int) -> None:
+    """More vouchers with two sealed rows each, all noise: nothing here ever opens one."""
     with central.write() as work:
         now = work.now
         names = [ids.uuid7(now + start + n, central.random(10)) for n in range(count)]

@@ -1,21 +1,24 @@
 """Many rows in one statement: the fastest way each engine has to read, add and change a set.
 
-Responsible for: COPY, UPDATE FROM unnest and probes by key on PostgreSQL, one prepared statement on
-SQLite. With `database` the only module that knows the dialects apart. Not responsible for: what
-rows say, or the order of locks. Invariants: all happens in the transaction of the connection; an
-error comes out as SQLAlchemy's own kind, as from any other statement; a row has a value for each
-name, in their order.
+Responsible for: COPY, UPDATE FROM unnest, probes by key, cursors of the server on PostgreSQL, one
+prepared statement on SQLite. With `database` the only module that knows the dialects apart. Not
+responsible for: what rows say, or the order of locks. Invariants: all happens in the transaction of
+the connection; an error comes out as SQLAlchemy's own kind, as from any other statement; a row has
+a value for each name, in their order.
 """
 
 import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 Row = tuple[Any, ...]
+
+_PORTION: Final = 5_000
+"""Rows in memory at a time, of those that are read to the end."""
 
 
 class Conditional(NamedTuple):
@@ -67,6 +70,38 @@ def _select_sqlite(
             f"{statement} (SELECT value FROM json_each(?))", (merchant, json.dumps(values))
         )
     return [tuple(row) for row in rows]
+
+
+def read_in_order(
+    connection: Connection,
+    table: Table,
+    names: Sequence[str],
+    merchant: int,
+    by: str,
+    where: str = "TRUE",
+) -> Iterator[list[Row]]:
+    """All rows of a merchant under a condition, sorted by a column, some thousands at a time.
+
+    As the driver gives them, which costs a fifth of SQLAlchemy's rows. To be read to the end.
+    """
+    quoted, (order,) = _quoted(connection, names), _quoted(connection, [by])
+    what = f"SELECT {', '.join(quoted)} FROM {table.name} WHERE merchant = "
+    rest = f" AND {where} ORDER BY {order}"
+    if not _is_postgresql(connection):
+        raw: Any = connection.connection.driver_connection
+        found = raw.execute(f"{what}?{rest}", (merchant,))
+        while portion := found.fetchmany(_PORTION):
+            yield portion
+        return
+    statement = f"{what}%s{rest}"
+    # An index by a key that is noise leads to a page of its own for each row. That is believed to
+    # be cheap, because a cursor might not be read to its end and the table might be in memory.
+    connection.exec_driver_sql("SET LOCAL enable_indexscan = off")
+    with _cursor(connection, statement, name="in_order") as cursor:
+        cursor.execute(statement, (merchant,))
+        while portion := cursor.fetchmany(_PORTION):
+            yield portion
+    connection.exec_driver_sql("SET LOCAL enable_indexscan TO DEFAULT")
 
 
 def insert(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
@@ -195,14 +230,17 @@ def _copy(connection: Connection, table: Table, names: Sequence[str], rows: Sequ
 
 
 @contextmanager
-def _cursor(connection: Connection, statement: str) -> Iterator[Any]:
-    """A cursor of the driver itself, on PostgreSQL: rows as tuples, values in binary form."""
+def _cursor(connection: Connection, statement: str, name: str = "") -> Iterator[Any]:
+    """A cursor of the driver itself, on PostgreSQL: rows as tuples, values in binary form.
+
+    With a name it is the server's, and rows come as they are asked for.
+    """
     import psycopg
 
     raw = connection.connection.driver_connection
     assert raw is not None
     try:
-        with raw.cursor(binary=True) as cursor:
+        with raw.cursor(name, binary=True) as cursor:
             yield cursor
     except psycopg.Error as error:
         raise DBAPIError.instance(

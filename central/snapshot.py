@@ -11,17 +11,17 @@ import hashlib
 import json
 import logging
 import os
-import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import apsw
 import msgspec
-from sqlalchemy import Select, func, select
+from sqlalchemy import select
 
-from central import catalogue, feed, policies, schema, sealing
+from central import bulk, catalogue, feed, policies, schema, sealing
 from central.errors import OutOfService
 from central.keys import Keyring
 from central.service import Central, Work
@@ -42,7 +42,6 @@ _SHARE_STALE: Final = 10
 PATIENCE_S: Final = 10.0
 """For the first snapshot a caller waits this long, below what its own patience is."""
 
-_PORTION: Final = 5_000
 _READ_BYTES: Final = 1 << 20
 _LOG: Final = logging.getLogger(__name__)
 _building = threading.Lock()
@@ -69,7 +68,7 @@ def current(central: Central) -> Built:
             if found is not None and distance is not None and _fresh(central, found, distance):
                 return found
             return _build(central)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, apsw.Error) as error:
         raise OutOfService(f"the snapshot cannot be written: {error}") from error
 
 
@@ -184,7 +183,7 @@ def _build(central: Central) -> Built:
     draft = central.spool / f"building-{os.getpid()}.tmp"
     draft.write_bytes(blank())
     try:
-        with central.read() as work, contextlib.closing(sqlite3.connect(draft)) as file:
+        with central.read() as work, contextlib.closing(apsw.Connection(str(draft))) as file:
             rows = _fill(central, work, file)
             cursor = {str(bucket): text for bucket, text in feed.heads(work).items()}
             through, moment = sealing.sealed_through(work), work.now
@@ -198,10 +197,11 @@ def _build(central: Central) -> Built:
     return built
 
 
-def _fill(central: Central, work: Work, file: sqlite3.Connection) -> int:
+def _fill(central: Central, work: Work, file: apsw.Connection) -> int:
     # Nothing is lost if this file is: it is built again. So no journal and no flushing.
     file.execute("PRAGMA journal_mode = OFF")
     file.execute("PRAGMA synchronous = OFF")
+    file.execute("BEGIN")
     for statement in TABLES:
         file.execute(statement)
     rows = _copy_sealed(work, file) + _copy_states(work, file)
@@ -227,50 +227,40 @@ def _fill(central: Central, work: Work, file: sqlite3.Connection) -> int:
     for head in work.connection.execute(select(heads).where(heads.c.merchant == work.merchant)):
         meta[tally_key(head.bucket)] = tally_text(head.live, head.digest)
     file.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-    file.commit()
+    file.execute("COMMIT")
     return rows
 
 
-def _copy_sealed(work: Work, file: sqlite3.Connection) -> int:
-    table = schema.sealed
-    query = (
-        select(table.c.k, table.c.record, table.c.voucher)
-        .where(table.c.merchant == work.merchant)
-        .order_by(table.c.k)
-    )
-    file.executemany("INSERT INTO sealed VALUES (?, ?, ?)", _streamed(work, query))
-    return _count(work)
+def _copy_sealed(work: Work, file: apsw.Connection) -> int:
+    names = ("k", "record", "voucher")
+    portions = bulk.read_in_order(work.connection, schema.sealed, names, work.merchant, "k")
+    return _insert(file, "INSERT INTO sealed VALUES (?, ?, ?)", portions)
 
 
-def _streamed(work: Work, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a query, a portion in memory at a time."""
-    found = work.connection.execute(query.execution_options(yield_per=_PORTION))
-    for portion in found.partitions():
-        yield from map(tuple, portion)
-
-
-def _count(work: Work) -> int:
-    table = schema.sealed
-    return int(
-        work.connection.execute(
-            select(func.count()).where(table.c.merchant == work.merchant)
-        ).scalar_one()
-    )
-
-
-def _copy_states(work: Work, file: sqlite3.Connection) -> int:
-    table = schema.vouchers
+def _copy_states(work: Work, file: apsw.Connection) -> int:
     names = ("voucher", "version", "state", "generation", "used", "valid_from", "valid_until")
-    query = (
-        select(*(table.c[name] for name in names), table.c.home)
-        .where(table.c.merchant == work.merchant, table.c.bucket >= 0)
-        .order_by(table.c.voucher)
+    portions = bulk.read_in_order(
+        work.connection,
+        schema.vouchers,
+        (*names, "home"),
+        work.merchant,
+        "voucher",
+        where="bucket >= 0",
     )
     statement = "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
-    return max(0, file.executemany(statement, _streamed(work, query)).rowcount)
+    return _insert(file, statement, portions)
 
 
-def _copy_catalogue(work: Work, file: sqlite3.Connection) -> None:
+def _insert(file: apsw.Connection, statement: str, portions: Iterator[list[bulk.Row]]) -> int:
+    """Rows, which come sorted: each page of the file is written once, from left to right."""
+    count = 0
+    for portion in portions:
+        file.executemany(statement, portion)
+        count += len(portion)
+    return count
+
+
+def _copy_catalogue(work: Work, file: apsw.Connection) -> None:
     file.executemany(
         "INSERT INTO product VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (

@@ -165,7 +165,7 @@ def test_protocol_needs_no_transport() -> None:
 
 def test_central_judges_without_terminal_and_drivers() -> None:
     """Deletion: all of central loads with the terminal, its devices and its screen deleted."""
-    load(modules_of("central"), without=("terminal", "drivers", "textual", "serial", "apsw"))
+    load(modules_of("central"), without=("terminal", "drivers", "textual", "serial"))
 
 
 def test_terminal_needs_no_central() -> None:

@@ -1,13 +1,17 @@
 """Snapshots for terminals that ask: which one is offered, while another one is being built."""
 
+import contextlib
+import resource
+import sqlite3
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import select
 
-from central import reports, restoring, schema, snapshot
+from central import bench_snapshot, reports, restoring, schema, snapshot
 from central.errors import OutOfService
 from central.service import Central
 from central.snapshot import Built, Offers
@@ -84,6 +88,36 @@ def test_a_disk_that_takes_no_snapshot_is_an_outage(central: Central, tmp_path: 
     offers = Offers(replace(central, spool=in_the_way))
     with pytest.raises(OutOfService, match="cannot be written"):
         offers.offer()
+
+
+def test_a_disk_that_fills_up_leaves_no_draft(central: Central) -> None:
+    """No file may be longer than 20 kB: SQLite is told so by the system, in the middle."""
+    issue(central)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OutOfService, match="cannot be written"):
+            snapshot.current(central)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(central.spool.iterdir()) == []
+    assert snapshot.current(central).rows == 2
+
+
+def test_more_rows_than_are_held_at_once(central: Central) -> None:
+    """Every row of the ledger stands in the file once; a portion at a time is read."""
+    bench_snapshot.fill(central, 0, 2_600)
+    built = snapshot.current(central)
+    path = snapshot.file_of(central, built.sha256)
+    assert path is not None and built.rows == 7_800
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        rows = file.execute("SELECT k, record, voucher FROM sealed").fetchall()
+        states = file.execute("SELECT voucher, valid_until FROM state").fetchall()
+    table, vouchers = schema.sealed.c, schema.vouchers.c
+    with central.read() as work:
+        sealed = work.connection.execute(select(table.k, table.record, table.voucher)).all()
+        known = work.connection.execute(select(vouchers.voucher, vouchers.valid_until)).all()
+    assert rows == sorted(map(tuple, sealed)) and states == sorted(map(tuple, known))
 
 
 def fetch(till: Till, target: str, **more: str) -> httpx.Response:
