@@ -302,14 +302,16 @@ def _bounds(auditor: Auditor, tills: Sequence[Till], moves: dict[str, list[Move]
     """Over-redemption <= (K-1) x R at the home of K tills + T_foreign x min(R, f) (section 7).
 
     A disk that was copied or put back is one more till (G8). R is what was sold. Where a foreign
-    till was granted claims, or gave again after central had heard of its last time, the bound of
-    one outage does not speak; then each till's own limit, checked when it gave, is all there is.
+    till was granted claims, or gave again after central had heard of its last time, or central
+    was put back meanwhile, the bound of one outage does not speak; then each till's own limit,
+    checked when it gave, is all there is.
     """
+    beyond = auditor.foreign_claims.keys() | auditor.lone_again | auditor.forgotten_claims
     for voucher, some in moves.items():
         sold = auditor.sold[voucher]
         undone = {m.entry.data["reverses"] for m in some if m.entry.kind == "reversed"}
         used = sum(m.shares for m in some if m.entry.kind == "redeemed" and m.serial not in undone)
-        if voucher in auditor.foreign_claims or voucher in auditor.lone_again:
+        if voucher in beyond:
             continue
         lives = [till for till in tills for _ in range(till.lives)]
         home = sum(till.outlet == sold.home for till in lives)

@@ -116,6 +116,8 @@ class Auditor:
     foreign_claims: dict[str, int] = field(default_factory=dict)
     lone_again: set[str] = field(default_factory=set)
     """Vouchers that a foreign terminal gave alone of more than once, with central between."""
+    forgotten_claims: set[str] = field(default_factory=set)
+    """Vouchers given of before central was put back."""
     allowed: int = 0
     """The largest allowance of the policies this world had."""
     told: dict[str, str] = field(default_factory=dict)
@@ -151,6 +153,14 @@ class Auditor:
         self.forgotten |= before
         self.count("restored")
         return before
+
+    def central_put_back(self) -> None:
+        """Central forgot what came since its backup. Claims that it forgot hold nothing, so the
+        bound of one outage says nothing of what was given until now.
+        """
+        moved = {entry.data["voucher"] for entry in self.known.values() if "voucher" in entry.data}
+        self.forgotten_claims |= moved
+        self.count("central put back")
 
     def started(self, till: Till) -> None:
         """A process began; what the disk still has is not forgotten."""

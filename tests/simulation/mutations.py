@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from central import claims, forks, hello, ledger, sealing
+from central import claims, forks, hello, ledger, restoring, sealing
 from central.service import Work
 from sync import sender
 from sync.downlink import Downlink
@@ -255,3 +255,18 @@ def changes_are_not_published(patch: pytest.MonkeyPatch) -> None:
             put(work, bucket, kind, ref)
 
     patch.setattr(Work, "put", quiet)
+
+
+# --- a central that was put back --------------------------------------------------------------
+
+
+@mutation
+def lost_entries_are_not_sent_again(patch: pytest.MonkeyPatch) -> None:
+    """A terminal believes that what central signed for once stays there."""
+    patch.setattr(sender, "go_on_from", lambda sending, *_, **__: sending)
+
+
+@mutation
+def cursors_outlive_a_restore(patch: pytest.MonkeyPatch) -> None:
+    """A central that was put back answers the cursors of the past that it lost."""
+    patch.setattr(restoring, "renew", lambda _: 0)

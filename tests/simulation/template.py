@@ -5,8 +5,10 @@ terminals that have pulled them, all through the product's own doors. Not respon
 world does with them. The keys come from a fixed seed, so that a world is the same in every process.
 """
 
+import contextlib
 import random
 import shutil
+import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,6 +68,21 @@ class Template:
         for posid in posids:
             shutil.copytree(self.root / "ready" / posid, world / posid)
         return replace(self.central, clock=time.read, random=rng.randbytes, spool=world / "spool")
+
+    def back_up_central(self, to: Path) -> None:
+        """Copy central's database while it runs, as `.backup` of SQLite's shell does."""
+        with (
+            contextlib.closing(sqlite3.connect(self.database)) as running,
+            contextlib.closing(sqlite3.connect(to)) as copy,
+        ):
+            running.backup(copy)
+
+    def put_central_back(self, saved: Path) -> None:
+        """Put a copy in the place of central's database; no request may be under way."""
+        self.central.database.close()
+        for end in ("-wal", "-shm"):
+            self.database.with_name(self.database.name + end).unlink(missing_ok=True)
+        shutil.copyfile(saved, self.database)
 
 
 def pair(till: Till, central: Central) -> Enrolled:

@@ -27,6 +27,7 @@ MUST_HAPPEN = (
     "central died",
     "cloned",
     "restored",
+    "central put back",
     "paired anew",
     "vouchers over-redeemed",
     "refused replaced",

@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from central import issuing, jobs, orders, policies, sealing, verdicts
+from central import issuing, jobs, orders, policies, restoring, sealing, verdicts
 from central.errors import Refused
 from central.issuing import Issued, NewOrder
 from sync.policy import Policy
@@ -66,6 +66,8 @@ class World:
         self._wishes: list[Wish] = []
         self._nested = False
         self._slips: dict[tuple[str, str], Customer] = {}
+        self._changes = ["refund", "withdraw", "pay", "extend", "mobile"]
+        self._saved: list[Path] = []
 
     # --- the frame --------------------------------------------------------------------------
 
@@ -172,6 +174,12 @@ class World:
         if rare() < 0.7:
             acts += [(6, "power", self._power), (10, "fuse", self._arm)]
             acts.append((4, "news", self._pull_news))
+        if rare() < 0.15:
+            # What people did since the backup is gone with it: here only tills have news.
+            acts = [act for act in acts if act[1] not in ("issue", "settle")]
+            acts += [(10, "save", self._save_central), (12, "put central back", self._put_central)]
+            self._changes.remove("mobile")
+            return acts
         if rare() < 0.3:
             acts += [(8, "back up", self._back_up), (10, "put back", self._put_back)]
             acts.append((10, "pair", self._pair_stopped))
@@ -441,6 +449,21 @@ class World:
         finally:
             CENTRAL_FUSE.left = None
 
+    def _save_central(self) -> None:
+        self._saved.append(self.folder / f"central.{len(self._saved)}")
+        self._template.back_up_central(self._saved[-1])
+
+    def _put_central(self) -> None:
+        """Central's database is lost; a backup is put back as docs/operations.md says."""
+        if not self._saved or self._nested:
+            return
+        for till in self.tills:
+            self.auditor.observe(till)
+        self._template.put_central_back(self.rng.choice(self._saved))
+        restoring.renew(self.central)
+        self.network.service = Service(self.central)
+        self.auditor.central_put_back()
+
     def _issue(self) -> None:
         rng = self.rng
         order = NewOrder(
@@ -468,7 +491,7 @@ class World:
         if not self._customers:
             return
         customer, central = self.rng.choice(self._customers), self.central
-        what = self.rng.choice(("refund", "withdraw", "pay", "extend", "mobile"))
+        what = self.rng.choice(self._changes)
         self._say("order", what)
         match what:
             case "refund":
