@@ -19,7 +19,7 @@ from typing import Any
 import apsw
 
 from central.issuing import Issued, NewOrder
-from terminal import keys
+from terminal import database, keys
 from terminal.outcomes import Redeemed, Reversed
 from tests.simulation.service import Answered, Asked
 from tests.simulation.template import PRICE_FEN
@@ -41,11 +41,9 @@ def insist(holds: object, *words: object) -> None:
 def replica_of(till: Till) -> Iterator[apsw.Connection]:
     """A terminal's replica, to look at."""
     data = till.data
-    connection = apsw.Connection(str(data.replica), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = database.open_replica(data.replica, keys.fetch(data, None))
     connection.set_exec_trace(None)  # nobody dies of being looked at
     try:
-        connection.pragma("cipher", "chacha20")
-        connection.pragma("key", f"raw:{keys.fetch(data, None).hex()}")
         yield connection
     finally:
         connection.close()

@@ -9,7 +9,6 @@ import hashlib
 import random
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,10 @@ from central.errors import Refused
 from central.issuing import Issued, NewOrder
 from sync.policy import Policy
 from terminal.errors import TerminalError
-from terminal.outcomes import Redeemed, Reversed, View
+from terminal.outcomes import Redeemed, Reversed
 from tests.simulation.audit import Books, audit, stopped
 from tests.simulation.auditor import Auditor, Written, insist
+from tests.simulation.customers import Customer, Wish, present
 from tests.simulation.network import CENTRAL_FUSE, CentralDied, Network, Weather
 from tests.simulation.seams import FUSE, Crash, TillClock, Time, seams
 from tests.simulation.service import Answered, Asked, Service
@@ -29,28 +29,6 @@ from tests.simulation.template import MOBILES, OFFLINE_TOO, ONLINE_ONLY, TILLS, 
 from tests.simulation.till import Till
 from vouchers.reasons import Reason, Refusal
 from vouchers.times import DAY_MS, HOUR_MS, MINUTE_MS
-
-
-@dataclass
-class Customer:
-    """Who bought a voucher: what they could show at a counter, newest last, and its last four."""
-
-    order: str
-    voucher: str
-    last4: str
-    shown: list[str]
-    former: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass
-class Wish:
-    """A redemption that was asked for; it may be asked again under the same request."""
-
-    till: Till
-    credential: str
-    last4: str
-    shares: int
-    request: str
 
 
 class World:
@@ -565,7 +543,7 @@ class World:
         thorough = self.seed % 8 == 0
         audit(self.auditor, self.tills, self._template.database, thorough=thorough)
         if self.seed % 2 == 0:
-            self._present()
+            present(self.auditor, self._template.database, self.tills, self._customers)
 
     def _come_to_rest(self) -> None:
         """Everybody pushes, everything is sealed, everybody pulls: then nothing is under way."""
@@ -579,36 +557,3 @@ class World:
             pass
         for till in running:
             till.pull()
-
-    def _present(self) -> None:
-        """The code that central sent opens everywhere, and says the same; former ones do not."""
-        books = Books(self._template.database)
-        rows = books.by("vouchers", "voucher")
-        books.close()
-        for till in self.tills:
-            if till.process is None or stopped(till):
-                continue
-            till.online = False
-            for customer in self._customers:
-                self._present_one(till, rows[customer.voucher], customer)
-
-    def _present_one(self, till: Till, row: Any, customer: Customer) -> None:
-        assert till.process is not None
-        alive = row["state"] in ("live", "refunding")
-        for credential, last4 in customer.former[-2:]:
-            if last4 != customer.last4:  # else it was changed back
-                found = till.process.counter.look_up(credential, last4)
-                replaced = isinstance(found, View) and found.generation < row["generation"]
-                # A till's own row may outlive a refund: it says so, and gives out nothing.
-                over = not alive and isinstance(found, View) and not found.max_now
-                closed = isinstance(found, Refusal) or replaced or over
-                insist(closed, till.name, "opens with a former number:", found)
-        if not alive:
-            return
-        sold = self.auditor.sold[customer.voucher]
-        code = self.auditor.code_of(bytes(row["secret"]), row["generation"])
-        left = max(0, sold.shares - row["used"])
-        view = till.process.counter.look_up(code, row["last4"])
-        insist(isinstance(view, View), till.name, "does not open the current code:", view)
-        assert isinstance(view, View)
-        insist(view.left == left, till.name, "says", view.left, "left of", sold, "is", left)
