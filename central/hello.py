@@ -210,7 +210,7 @@ def _take_lease(central: Central, work: Work, row: Any, lease: _Lease, asked: He
         words = "two processes speak for this terminal in turn: its disk was copied"
         alarms.raise_alarm(central, work, "clone", row.posid, words)
     changed = lease.instance != asked.instance
-    about = {
+    about = json.loads(row.about or "{}") | {
         "version": asked.version,
         "head": msgspec.to_builtins(asked.head),
         "former": lease.instance if changed else lease.former,

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Select, func, select
 
-from central import cards, catalogue, ledger, notes, schema, sealing
+from central import cards, catalogue, ledger, notes, schema, sealing, wipes
 from central.booked import QUARANTINED
 from central.ledger import Voucher
 from central.service import Work
@@ -245,6 +245,7 @@ def terminals(work: Work, *, silent_hours: int = SILENT_HOURS) -> Iterator[Row]:
             **{name: said.get(name) for name in REPORTED},
             "revoked_at": _moment(row.revoked_at),
             "wipe_at": _moment(row.wipe_at),
+            "wiped_at": _moment(wipes.heard_at(row)),
         }
 
 

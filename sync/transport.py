@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import httpx
 
-from sync import coding, journal_messages, messages, notes, signing
+from sync import coding, farewell, journal_messages, messages, notes, signing
 from sync.errors import Busy, Garbled, Refused, Slow, Unreachable
 from sync.feed import FeedPage, decode_page
 from sync.limits import ANSWER_BYTES_MAX, SCHEMA
@@ -124,6 +124,10 @@ class HttpCentral:
     def enrol(self, request: messages.EnrolmentRequest) -> messages.Enrolment:
         """`POST /enrolments`, unsigned: the proof inside speaks for the key."""
         return messages.decode_enrolment(self._post("/enrolments", request))
+
+    def wiped(self, request: farewell.WipedRequest) -> farewell.WipedAnswer:
+        """`POST /wiped`, unsigned: the key that signed what is inside is gone."""
+        return farewell.decode_wiped_answer(self._post("/wiped", request))
 
     def hello(self, request: messages.HelloRequest) -> messages.Hello:
         """`POST /hello`."""

@@ -12,13 +12,15 @@ from typing import Final
 
 from sync.downlink import Downlink
 from sync.errors import NoContact, Refused, Slow, SyncError
+from sync.pacing import Pace, after_failure
 from sync.ports import Ports
 from sync.run import Result, sync_once
 from sync.sender import Fence
 from sync.transport import HttpCentral
 from sync.uplink import Uplink
-from terminal import wiping
+from terminal import farewell, wiping
 from terminal.counter import ShopCounter
+from terminal.datadir import DataDir
 from terminal.errors import TerminalError
 from terminal.holding import WIPE, HolderOfTerminal
 from terminal.replica_writer import ReplicaWriter
@@ -64,7 +66,8 @@ class SyncWorker:
             central=self._central,
         )
         self._uplink, self._downlink = Uplink(self._ports), Downlink(self._ports)
-        self._stopping = threading.Event()
+        self._insecure_http = insecure_http
+        self._stopping, self._leaving = threading.Event(), threading.Event()
         self._wake_up, self._wake_down = threading.Event(), threading.Event()
         self._contact = False
         self._threads: list[threading.Thread] = []
@@ -86,6 +89,7 @@ class SyncWorker:
 
     def stop(self) -> None:
         """End both threads; a request under way is cut."""
+        self._leaving.set()
         self._end()
 
     def _end(self) -> None:
@@ -149,10 +153,22 @@ class SyncWorker:
             return
         if self._uplink.behind() > 0:
             return
-        at = times.format_utc(parts.clock.estimate().now)
-        wiping.order(parts.data, parts.identity.posid, at)
+        now = parts.clock.estimate().now
+        word = farewell.compose(parts, now, insecure_http=self._insecure_http)
+        wiping.order(parts.data, parts.identity.posid, times.format_utc(now), word)
         self._end()
         self._counter.close(wiping.destroy)
+        self._say_farewell(parts.data)
+
+    def _say_farewell(self, data: DataDir) -> None:
+        """Tell central that nothing is left; in the background until it has heard it. Else the
+        next start tells it.
+        """
+        pace = Pace()
+        while not farewell.say(data) and threading.current_thread() in self._threads:
+            pace = after_failure(pace, now_ms=0, chance=self._ports.clock.random())
+            if self._leaving.wait(pace.not_before_ms / 1000):
+                return
 
     def _pull(self) -> None:
         def step() -> int:

@@ -4,7 +4,7 @@ Responsible for: the order's durable mark, and removing keys, then databases, so
 at any point is finished at the next start. Not responsible for: believing the order or sending what
 is left first (`sync_worker`). Invariants: nothing is destroyed before the mark is durable; keys go
 first, for without them the rest is noise; the mark is the last thing to change, into a note that
-says to the next person what happened here.
+says to the next person what happened here, and to central, until it has heard it (`farewell`).
 """
 
 import json
@@ -12,6 +12,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, convert, structs
 
 from terminal import keys
 from terminal.datadir import DataDir
@@ -27,10 +29,43 @@ _STEMS: Final = ("journal.db", "replica.db", "identity", "journal.recovery", "ke
 _FOLDERS: Final = ("incoming",)
 
 
-def order(data: DataDir, posid: str, at: str) -> None:
+class LastWord(Struct, frozen=True):
+    """What central is to hear, signed while the key existed, and where central is."""
+
+    url: str
+    text: str
+    sig: str
+    insecure_http: bool
+
+
+def order(data: DataDir, posid: str, at: str, word: LastWord | None = None) -> None:
     """Make the order durable: from now on it is carried out, whatever happens. Raises OSError."""
-    text = json.dumps({"posid": posid, "at": at})
+    said = None if word is None else structs.asdict(word)
+    text = json.dumps({"posid": posid, "at": at, "say": said})
     keys.write_private(data.root / _MARK, text.encode())
+
+
+def last_word(data: DataDir) -> LastWord | None:
+    """What central has not heard yet, once everything is destroyed."""
+    try:
+        return convert(_note(data).get("say"), LastWord | None)
+    except ValueError:  # damaged: then nothing can be said
+        return None
+
+
+def heard(data: DataDir) -> bool:
+    """Central has heard it, or never will; whether that could be noted."""
+    with suppress(OSError):
+        text = json.dumps(_note(data) | {"say": None})
+        keys.write_private(data.root / _NOTE, text.encode())
+        return True
+    return False
+
+
+def _note(data: DataDir) -> dict[str, object]:
+    with suppress(OSError, ValueError):
+        return convert(json.loads((data.root / _NOTE).read_bytes()), dict[str, object])
+    return {}
 
 
 def resume(data: DataDir) -> None:
@@ -39,6 +74,10 @@ def resume(data: DataDir) -> None:
     if mark.exists():
         carry_out(data)
     if note.exists() and not data.identity.exists():
+        with suppress(ImportError):  # without `sync` there is nobody to be told
+            from terminal import farewell
+
+            farewell.say(data)
         raise Misconfigured(
             "head office had this terminal wiped: it holds nothing any more. To use it again ask"
             " for a pairing code and run `hexiao enrol URL CODE`"

@@ -32,6 +32,7 @@ def build(central: Central, waiters: Waiters, metrics: Metrics) -> Litestar:
             terminals.hello,
             terminals.changed_verdicts,
             terminals.send_notes,
+            terminals.wiped,
             replica.manifest,
             replica.snapshot_file,
             replica.feed,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sync import journal_messages, messages, notes
+from sync import farewell, journal_messages, messages, notes
 from sync.feed import FeedPage, Gone, Put
 from sync.problems import MEDIA_TYPE, Problem
 
@@ -63,6 +63,14 @@ CALLS: Final = (
         "Clerks' notes on reversals, beside the journal; an empty one was deleted.",
         notes.NotesRequest,
         notes.NotesAnswer,
+    ),
+    Call(
+        "post",
+        "/v1/wiped",
+        "The last word of a terminal that destroyed what it held on central's order.",
+        farewell.WipedRequest,
+        farewell.WipedAnswer,
+        signed=False,
     ),
     Call("get", "/v1/snapshot", "The signed manifest of a snapshot.", answer=messages.Manifest),
     Call("get", "/v1/snapshots/{sha256}", "The snapshot file, resumable by Range."),

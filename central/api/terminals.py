@@ -1,19 +1,22 @@
-"""Routes about a terminal itself: `/enrolments`, `/hello`, `/verdicts`."""
+"""Routes about a terminal itself: `/enrolments`, `/hello`, `/notes`, `/verdicts`, `/wiped`."""
 
 from litestar import Response, get, post
 from litestar.params import RawBody
 
 from central import enrol as pairing
 from central import hello as greeting
-from central import notes, verdicts
+from central import notes, verdicts, wipes
 from central.api import wire
 from central.api.wire import AnyRequest, ProblemError
 from central.errors import Refused
+from sync.farewell import WipedAnswer, decode_wiped_request
 from sync.limits import NOTES_BYTES_MAX
 from sync.messages import decode_enrolment_request, decode_hello_request
 from sync.notes import NotesAnswer, decode_notes_request
+from vouchers.times import format_utc
 
 _STATUS = {"unknown_code": 403, "wrong_central": 409, "bad_proof": 403, "bad_key": 400}
+_WIPED = {"garbled": 400, "unknown_key": 403, "bad_signature": 403, "not_ordered": 409}
 
 
 @post("/enrolments", sync_to_thread=True)
@@ -39,6 +42,16 @@ def hello(request: AnyRequest, body: RawBody) -> Response[bytes]:
             else ProblemError(409, answer.reason, answer.message)
         )
     return wire.answer(request, answer)
+
+
+@post("/wiped", sync_to_thread=True, status_code=200)
+def wiped(request: AnyRequest, body: RawBody) -> Response[bytes]:
+    """The last word of a terminal that destroyed what it held; its own signature is inside."""
+    said = wire.read(request, body, decode_wiped_request)
+    at = wipes.hear(wire.desk(request).central, said)
+    if isinstance(at, Refused):
+        raise ProblemError(_WIPED[at.reason], at.reason, at.message)
+    return wire.answer(request, WipedAnswer(at=format_utc(at)))
 
 
 @post("/notes", sync_to_thread=True, status_code=200)

@@ -2,15 +2,17 @@
 
 import json
 
+import msgspec
 import pytest
 
 from central import reports, revoking
 from central.errors import Refused as No
 from central.revoking import Released, Revoked
 from central.service import Central
-from sync import acks
+from sync import acks, farewell
 from sync.errors import Garbled, Refused
 from tests.central.conftest import Pair, issue
+from tests.central.till import Till
 from tests.central.till import pair as pair_again
 from vouchers import ids
 from vouchers.entries import Kind
@@ -114,6 +116,79 @@ def test_a_wipe_may_be_ordered_later(central: Central, pair: Pair) -> None:
     assert done == Revoked("POS1", "revoked", True, False)
     assert verdicts(central) == ["quarantined"]
     assert till.hello().directives[0].do == "wipe"
+
+
+def last_word(till: Till, **changes: object) -> farewell.WipedRequest:
+    said = {"posid": till.posid, "epoch": 1, "up_to": 1, "at": "2024-07-10T04:00:00.000Z"} | changes
+    return farewell.compose(msgspec.convert(said, farewell.Wiped), till.key)
+
+
+def fleet(central: Central) -> dict[str, dict[str, object]]:
+    with central.read() as work:
+        return {str(row["posid"]): row for row in reports.terminals(work)}
+
+
+def wiped_alarms(central: Central) -> list[object]:
+    with central.read() as work:
+        return [row["detail"] for row in reports.alarms(work) if row["kind"] == "wiped"]
+
+
+def test_a_terminal_s_last_word_is_heard_once(central: Central, url: str, pair: Pair) -> None:
+    """Ordered, then confirmed, however often it is said; what never arrived is counted."""
+    till = pair("POS1")
+    till.redeem(issue(central))
+    till.push()
+    revoking.revoke(central, "POS1", wipe=True)
+    row = fleet(central)["POS1"]
+    assert row["wipe_at"] is not None and row["wiped_at"] is None
+    first = till.http.wiped(last_word(till))
+    assert till.http.wiped(last_word(till)) == first
+    assert fleet(central)["POS1"]["wiped_at"] == first.at
+    (words,) = wiped_alarms(central)
+    assert "all its entries had arrived" in str(words)
+    # The POSID goes on under a new machine: the confirmation was the old one's.
+    again = pair_again(central, url, "POS1")
+    again.hello()
+    assert fleet(central)["POS1"]["wiped_at"] is None and till.http.wiped(last_word(till)) == first
+    revoking.revoke(central, "POS1", wipe=True)
+    assert fleet(central)["POS1"]["wiped_at"] is None
+    again.http.wiped(last_word(again, epoch=2, up_to=3))
+    assert fleet(central)["POS1"]["wiped_at"] is not None
+    assert "3 of its entries never arrived" in str(wiped_alarms(central)[1])
+    again.http.close()
+
+
+def test_the_old_machine_may_speak_after_the_new_one_began(
+    central: Central, url: str, pair: Pair
+) -> None:
+    """It was offline; its word makes an alarm and says nothing of the new machine."""
+    till = pair("POS1")
+    revoking.revoke(central, "POS1", wipe=True)
+    again = pair_again(central, url, "POS1")
+    till.http.wiped(last_word(till, up_to=0))
+    assert len(wiped_alarms(central)) == 1 and fleet(central)["POS1"]["wiped_at"] is None
+    again.http.close()
+
+
+def test_a_last_word_that_nobody_should_believe(central: Central, pair: Pair) -> None:
+    """Not ordered, another key, another name, no text of this kind: refused, and nothing kept."""
+    till, other = pair("POS1"), pair("POS2")
+    wrong = last_word(till)
+    refused = [("not_ordered", 409, wrong), ("unknown_key", 403, last_word(till, posid="NOBODY"))]
+    refused += [("unknown_key", 403, last_word(till, epoch=2))]
+    refused += [("bad_signature", 403, msgspec.structs.replace(wrong, sig=last_word(other).sig))]
+    refused += [
+        ("garbled", 400, msgspec.structs.replace(wrong, text=text))
+        for text in ("", "[]", "{}", '{"posid":"\\u0000"}', wrong.text.replace("1", "9" * 18))
+    ]
+    for name, status, said in refused:
+        with pytest.raises(Refused) as no:
+            till.http.wiped(said)
+        assert (no.value.reason, no.value.problem.status) == (name, status), said
+    revoking.revoke(central, "POS1")
+    with pytest.raises(Refused, match="not_ordered"):
+        till.http.wiped(wrong)
+    assert wiped_alarms(central) == []
 
 
 def _nonce(time: str) -> str:

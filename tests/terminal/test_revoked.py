@@ -1,9 +1,11 @@
 """A closed terminal: told in words, its entries sent, and wiped on a signed order only."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from sync import messages
 from terminal import assembly, keys, wiping
@@ -85,7 +87,8 @@ def test_a_wipe_sends_first_and_leaves_nothing(central: Central, tmp_path: Path)
         with pytest.raises(OutOfService, match="wiped"):
             till.counter.status()
     assert verdicts_of(central, "WIPED") == ["quarantined"]
-    assert files(data) == {"wiped"}
+    assert terminal_of(central, "WIPED")["wiped_at"] is not None
+    assert files(data) == {"wiped"} and wiping.last_word(data) is None
     assert all(key not in path.read_bytes() for path in data.root.iterdir())
     with pytest.raises(Misconfigured, match="had this terminal wiped"):
         assembly.open_parts(data, Options())
@@ -94,6 +97,91 @@ def test_a_wipe_sends_first_and_leaves_nothing(central: Central, tmp_path: Path)
     with opened(data) as till:
         assert till.worker.once().error is None
         assert till.counter.parts.journal.head(1).seq == 1
+
+
+def terminal_of(central: Central, posid: str) -> dict[str, object]:
+    rows = map(json.loads, run(central.config, "terminals").splitlines())
+    (row,) = [row for row in rows if row["posid"] == posid]
+    return dict(row)
+
+
+def readdressed(data: DataDir, url: str) -> None:
+    """The last word's address is another one: nobody listens there, or it is central's again."""
+    path = data.root / "wiped"
+    kept = json.loads(path.read_text())
+    kept["say"]["url"] = url
+    path.write_text(json.dumps(kept))
+
+
+def test_the_last_word_is_said_again_until_it_was_heard(central: Central, tmp_path: Path) -> None:
+    """The line breaks in the moment of the wipe: ordered, not confirmed; each start tries again."""
+    data = pair(central, tmp_path / "data")
+    with opened(data) as till:
+        posid, parts = till.posid, till.counter.parts
+        till.worker.once()
+        central.run("revoke", posid, "--wipe")
+        parts.identity = structs.replace(parts.identity, url="http://127.0.0.1:1")
+        till.worker.once()
+    assert files(data) == {"wiped"}
+    row = terminal_of(central, posid)
+    assert row["wipe_at"] is not None and row["wiped_at"] is None
+    for url, heard in (("http://127.0.0.1:1", False), (central.url, True), (central.url, True)):
+        if wiping.last_word(data) is not None:
+            readdressed(data, url)
+        with pytest.raises(Misconfigured, match="wiped"):
+            assembly.open_parts(data, Options())
+        assert (terminal_of(central, posid)["wiped_at"] is not None) is heard
+        assert (wiping.last_word(data) is None) is heard
+
+
+def test_a_running_terminal_goes_on_saying_it(central: Central, tmp_path: Path) -> None:
+    """In the background, with the pauses of any failure, until central has heard it."""
+    data = pair(central, tmp_path / "data")
+    with opened(data) as till, socket.create_server(("127.0.0.1", 0)) as deaf:
+        deaf.settimeout(30)
+        till.worker.once()
+        central.run("revoke", till.posid, "--wipe")
+        parts, address = till.counter.parts, f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        parts.identity = structs.replace(parts.identity, url=address)
+        till.worker.start()
+        held, _ = deaf.accept()
+        readdressed(data, central.url)
+        held.close()
+        for thread in till.worker._threads:
+            thread.join(30)
+        assert terminal_of(central, till.posid)["wiped_at"] is not None
+
+
+def test_a_terminal_that_is_switched_off_stops_saying_it(central: Central, tmp_path: Path) -> None:
+    """Ending the process does not wait for central."""
+    data = pair(central, tmp_path / "data")
+    with opened(data) as till, socket.create_server(("127.0.0.1", 0)) as deaf:
+        deaf.settimeout(30)
+        till.worker.once()
+        central.run("revoke", till.posid, "--wipe")
+        parts, address = till.counter.parts, f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        parts.identity = structs.replace(parts.identity, url=address)
+        till.worker.start()
+        held, _ = deaf.accept()
+        till.worker._leaving.set()
+        held.close()
+        for thread in till.worker._threads:
+            thread.join(30)
+            assert not thread.is_alive()
+    assert wiping.last_word(data) is not None
+
+
+def test_a_damaged_or_refused_last_word_is_given_up(central: Central, tmp_path: Path) -> None:
+    """Nothing can be said then, and a person is told of the wipe all the same."""
+    data = DataDir.at(tmp_path / "data")
+    data.ensure()
+    word = {"url": central.url, "text": "{}", "sig": "A" * 86, "insecure_http": False}
+    notes = [b"", b"[]", b'{"say": {"url": 1}}', json.dumps({"say": word}).encode()]
+    for note in notes:
+        (data.root / "wiped").write_bytes(note)
+        with pytest.raises(Misconfigured, match="wiped"):
+            assembly.open_parts(data, Options())
+        assert wiping.last_word(data) is None
 
 
 def test_it_waits_until_central_has_everything(central: Central, tmp_path: Path) -> None:
