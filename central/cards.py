@@ -9,13 +9,13 @@ whatever happens to the voucher, its mobile or its code.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import delete, func, select
 
-from central import bulk, keys, ledger, schema, sealing
+from central import bulk, keys, leasing, ledger, schema, sealing
 from central.database import retried
 from central.ledger import Voucher
 from central.service import Central, Work
@@ -75,21 +75,48 @@ def enqueue(work: Work, cards: Sequence[tuple[Voucher, str]]) -> None:
     bulk.insert(work.connection, schema.cards, names, rows)
 
 
-@retried
 def run(central: Central, *, limit: int = sealing.QUEUE_BATCH) -> int:
-    """Seal up to `limit` queued cards, the soonest valid first; 0 means that none is waiting."""
-    table = schema.cards
+    """Seal up to `limit` queued cards, the soonest valid first.
+
+    Answers how many were dealt with; 0 means that none waits, or that other processes have them.
+    """
     with central.read() as work:
-        queue = work.connection.execute(
-            select(table.c.voucher, table.c.md5)
-            .where(table.c.merchant == work.merchant)
-            .order_by(table.c.valid_from, table.c.voucher)
-            .limit(limit)
-        ).all()
-        if not queue:
+        if not _next(work, 1, lock=False):
             return 0
         vault = keys.load(work).vault
+    queue = _lease(central, limit)
     people = {row.md5: stretch(row.md5, vault) for row in queue}
+    if queue:
+        _keep(central, queue, people, vault)
+    return len(queue)
+
+
+@retried
+def _lease(central: Central, limit: int) -> list[Any]:
+    with central.write() as work:
+        queue = _next(work, limit, lock=True)
+        leasing.take(work, schema.cards, [(row.voucher,) for row in queue])
+        return queue
+
+
+def _next(work: Work, limit: int, *, lock: bool) -> list[Any]:
+    table = schema.cards
+    query = (
+        select(table.c.voucher, table.c.md5)
+        .where(table.c.merchant == work.merchant, leasing.is_free(work, table))
+        .order_by(table.c.valid_from, table.c.voucher)
+        .limit(limit)
+    )
+    if lock:
+        query = query.with_for_update(skip_locked=True)
+    return list(work.connection.execute(query))
+
+
+@retried
+def _keep(
+    central: Central, queue: Sequence[Any], people: Mapping[str, SealKey], vault: Vault
+) -> None:
+    table = schema.cards
     with central.write() as work:
         vouchers = ledger.find_all(work, [row.voucher for row in queue], lock=True)
         for row in queue:
@@ -102,7 +129,6 @@ def run(central: Central, *, limit: int = sealing.QUEUE_BATCH) -> int:
             # Else another process was faster, the person was forgotten, or it is long over.
             if taken.rowcount and not voucher.retired:
                 store(central, work, voucher, people[row.md5], vault)
-    return len(queue)
 
 
 @retried

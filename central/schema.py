@@ -177,7 +177,13 @@ Index("sealed_by_bucket", sealed.c.merchant, sealed.c.bucket)
 CARD_ROW: Final = -1
 
 # Cards of a bulk import that wait to be sealed; the MD5 goes with the row (central.cards).
-cards: Final = _table("cards", _key("voucher", "text"), _text("md5"), _int("valid_from"))
+cards: Final = _table(
+    "cards",
+    _key("voucher", "text"),
+    _text("md5"),
+    _int("valid_from"),
+    _int("taken_until", optional=True),  # by one of several processes (central.leasing)
+)
 Index("cards_in_order", cards.c.merchant, cards.c.valid_from, cards.c.voucher)
 
 # What still has to be sealed. `urgent` is 0 for the current code, 1 for the next generation.
@@ -188,6 +194,7 @@ sealing: Final = _table(
     _int("urgent"),
     _int("valid_from"),
     _int("issued_at"),
+    _int("taken_until", optional=True),
 )
 Index(
     "sealing_in_order",
@@ -279,8 +286,7 @@ entries: Final = _table(
     _int("received_at"),
 )
 
-# How far each stream was checked after ingest (central.signatures): up to `seq`; `covered` is the
-# last entry whose signature is good. A process has the stream until `taken_until`.
+# Up to where each stream was checked, and its last good signature (central.signatures).
 verified: Final = _table(
     "verified",
     _key("posid", "text"),

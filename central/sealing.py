@@ -4,7 +4,7 @@ Responsible for: which generations must be sealed, stretching them, and the queu
 to do. Not responsible for: the cryptography (`vouchers.sealed`). Invariants: nothing is stretched
 inside a transaction; a row is never changed, only added or removed, but for the one where a
 voucher's codes go on under another secret; the queue holds exactly what is wanted and missing, so
-`sealed_through` can be told at any moment.
+`sealed_through` can be told at any moment; two processes take different rows of it.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Table, delete, func, select
 
-from central import bulk, horizon, keys, ledger, schema
+from central import bulk, horizon, keys, leasing, ledger, schema
 from central.database import retried
 from central.ledger import Voucher
 from central.service import Central, Work
@@ -169,16 +169,16 @@ def _queued(work: Work, voucher: Voucher, generation: int) -> bulk.Row:
     )
 
 
-@retried
 def run(central: Central, *, limit: int = QUEUE_BATCH) -> int:
     """Seal up to `limit` rows of the queue: current codes first, by the start of validity.
 
-    Answers how many queue rows were dealt with; 0 means that nothing is waiting.
+    Answers how many queue rows were dealt with; 0 means that nothing is waiting, or that other
+    processes have all of it.
     """
+    queue = _take(central, limit)
+    if not queue:
+        return 0
     with central.read() as work:
-        queue = _next(work, limit)
-        if not queue:
-            return 0
         vault = keys.load(work).vault
         vouchers = ledger.find_all(work, {voucher for voucher, _ in queue})
     due = [voucher for voucher, found in vouchers.items() if horizon.due(found)]
@@ -187,9 +187,32 @@ def run(central: Central, *, limit: int = QUEUE_BATCH) -> int:
         with central.read() as work:
             vouchers |= ledger.find_all(work, due)
     rows = _stretched(central, [(vouchers[v], g) for v, g in queue if v in vouchers], vault)
+    _keep(central, rows)
+    return len(queue)
+
+
+def _take(central: Central, limit: int) -> list[tuple[str, int]]:
+    with central.read() as work:
+        if not _next(work, 1, lock=False):
+            return []
+    return _lease(central, limit)
+
+
+@retried
+def _lease(central: Central, limit: int) -> list[tuple[str, int]]:
+    with central.write() as work:
+        queue = _next(work, limit, lock=True)
+        leasing.take(work, schema.sealing, queue)
+        return queue
+
+
+@retried
+def _keep(central: Central, rows: Sequence[Row]) -> None:
     with central.write() as work:
         _store_if_still_wanted(work, rows)
-    return len(queue)
+        # What is still there must be done anew: what it says changed while it was stretched.
+        left = [(row.voucher.voucher, row.generation) for row in rows]
+        leasing.give_back(work, schema.sealing, left)
 
 
 def _stretched(
@@ -200,20 +223,26 @@ def _stretched(
         return list(pool.map(lambda row: seal(central, row[0], row[1], vault), wanted_rows))
 
 
-def _next(work: Work, limit: int) -> list[tuple[str, int]]:
-    """What comes first in the queue: by one urgency after the other, each in the index's order.
+def _next(work: Work, limit: int, *, lock: bool) -> list[tuple[str, int]]:
+    """What comes first of what nobody has: by one urgency after the other, each as indexed.
 
     Of both at once PostgreSQL would sort the whole queue, while it knows nothing of it.
     """
     table, found = schema.sealing, list[tuple[str, int]]()
     for urgency in (CURRENT, NEXT):
-        rows = work.connection.execute(
+        query = (
             select(table.c.voucher, table.c.generation)
-            .where(table.c.merchant == work.merchant, table.c.urgent == urgency)
+            .where(
+                table.c.merchant == work.merchant,
+                table.c.urgent == urgency,
+                leasing.is_free(work, table),
+            )
             .order_by(table.c.valid_from, table.c.voucher, table.c.generation)
             .limit(limit - len(found))
         )
-        found += [(row.voucher, row.generation) for row in rows]
+        if lock:
+            query = query.with_for_update(skip_locked=True)
+        found += [(row.voucher, row.generation) for row in work.connection.execute(query)]
         if len(found) >= limit:
             break
     return found

@@ -4,7 +4,7 @@ Responsible for: walking every stream after ingest; the bodies against their has
 each signature that was sent against the key of its stream. Not responsible for: what becomes of an
 entry whose signature is wrong (`doubted`). Invariants: what was checked is not checked again; no
 transaction is open while signatures are computed; two processes take different streams, and one
-that ends in the middle leaves its streams to the others after `LEASE_MS`; a stream is checked in
+that ends in the middle leaves its streams to the others (`leasing`); a stream is checked in
 the order of its entries.
 """
 
@@ -16,20 +16,17 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import func, select
 
-from central import alarms, bulk, doubted, schema
+from central import alarms, bulk, doubted, leasing, schema
 from central.booked import QUARANTINED
 from central.database import retried
 from central.service import Central, Work
-from vouchers import entries, times
+from vouchers import entries
 
 ENTRIES_MAX: Final = 500
 """Entries of a portion. If each has a signature of its own, that is a tenth of a second."""
 
 STREAMS_MAX: Final = 64
 """Streams of a portion: what most terminals add between two runs is little."""
-
-LEASE_MS: Final = times.MINUTE_MS
-"""For so long a process has the streams that it took; a portion needs far less."""
 
 
 class _Linked(msgspec.Struct):
@@ -169,7 +166,7 @@ def _behind(work: Work) -> list[Any]:
         .where(
             stream.c.merchant == work.merchant,
             stream.c.seq > func.coalesce(mark.c.seq, 0),
-            func.coalesce(mark.c.taken_until, 0) <= work.now,
+            leasing.is_free(work, mark),
         )
         .order_by(stream.c.posid, stream.c.epoch)
         .limit(STREAMS_MAX)
@@ -185,14 +182,11 @@ def _lease(central: Central, behind: Sequence[Any]) -> list[Stretch]:
         bulk.insert_new(work.connection, table, _NEW, [(*key, 0, 0) for key in keys])
         free = _free(work, {row.posid for row in behind})
         taken = list(_shared_out(behind, free))
-        until = work.now + LEASE_MS
-        leases = [(work.merchant, one.posid, one.epoch, until) for one in taken]
-        bulk.update(work.connection, table, 3, _LEASED, leases)
+        leasing.take(work, table, [(one.posid, one.epoch) for one in taken])
         return taken
 
 
 _NEW: Final = ("merchant", "posid", "epoch", "seq", "covered")
-_LEASED: Final = ("merchant", "posid", "epoch", "taken_until")
 
 
 def _free(work: Work, posids: set[str]) -> dict[tuple[str, int], int]:
@@ -206,7 +200,7 @@ def _free(work: Work, posids: set[str]) -> dict[tuple[str, int], int]:
         .where(
             table.c.merchant == work.merchant,
             table.c.posid.in_(posids),
-            func.coalesce(table.c.taken_until, 0) <= work.now,
+            leasing.is_free(work, table),
         )
         .with_for_update(skip_locked=True)
     )

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
-from central import import_journal, jobs, ledger, reports, revoking, schema, signatures, verdicts
+from central import (
+    import_journal,
+    jobs,
+    leasing,
+    ledger,
+    reports,
+    revoking,
+    schema,
+    signatures,
+    verdicts,
+)
 from central.errors import Refused as No
 from central.issuing import Issued
 from central.revoking import Released
@@ -171,7 +181,7 @@ def test_a_restart_goes_on_where_it_was(
     assert len(alarms(central)) == 1  # the one that ingest raised
     # What it had taken is not anybody's for a minute; then it is checked, from where it was.
     assert signatures.run(again) == 0
-    object.__setattr__(again, "clock", lambda: central.clock() + signatures.LEASE_MS)
+    object.__setattr__(again, "clock", lambda: central.clock() + leasing.LEASE_MS)
     assert signatures.run(again) == 4
     with again.read() as work:
         assert signatures.waiting(work) == 0
@@ -188,7 +198,7 @@ def test_two_processes_check_different_streams(central: Central, pair: Pair) -> 
     assert [one.posid for one in taken] == ["POS1", "POS2"]
     other = open_central(central.database.url)
     assert signatures.portion(other) == 0
-    object.__setattr__(other, "clock", lambda: central.clock() + signatures.LEASE_MS)
+    object.__setattr__(other, "clock", lambda: central.clock() + leasing.LEASE_MS)
     assert signatures.portion(other) == 2
     # The first one wakes up late, and what it says no longer counts.
     late = signatures.Found(wrong=[1])
