@@ -103,9 +103,12 @@ class ReplicaWriter:
                 (bucket, page.cursor),
             )
             complete = self._complete
-            if page.sealed_through is not None and not page.more:
-                complete = complete | {bucket: page.sealed_through}
-                _set_sealed_through(connection, complete)
+            if page.sealed_through is not None:
+                complete = _completed(complete, bucket, page.sealed_through, more=page.more)
+                if page.more:
+                    _lower_sealed_through(connection, page.sealed_through)
+                else:
+                    _set_sealed_through(connection, complete)
         self._complete = complete
         return Applied(any(isinstance(item, feed.PolicyPut) for item in page.items), own)
 
@@ -210,6 +213,26 @@ class ReplicaWriter:
 def _cursor(connection: apsw.Connection, bucket: int) -> str:
     row = connection.execute("SELECT cursor FROM cursor WHERE bucket = ?", (bucket,)).fetchone()
     return "0" if row is None else str(row[0])
+
+
+def _completed(
+    complete: Mapping[int, str], bucket: int, moment: str, *, more: bool
+) -> dict[int, str]:
+    """Up to which moment each bucket is whole. Half a bucket raises nothing, but it may say less
+    than before: a row that it names the state of may wait to be sealed again.
+    """
+    if not more:
+        return {**complete, bucket: moment}
+    return (
+        {**complete, bucket: min(complete[bucket], moment)} if bucket in complete else {**complete}
+    )
+
+
+def _lower_sealed_through(connection: apsw.Connection, moment: str) -> None:
+    """The states of half a bucket are newer than the promise from before: never promise more."""
+    connection.execute(
+        "UPDATE meta SET value = ? WHERE key = 'sealed_through' AND value > ?", (moment, moment)
+    )
 
 
 def _set_sealed_through(connection: apsw.Connection, complete: Mapping[int, str]) -> None:

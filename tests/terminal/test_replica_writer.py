@@ -116,6 +116,27 @@ def test_sealed_through_is_what_all_of_the_replica_reached(
     assert promised() == times_of[1]
 
 
+def test_half_a_bucket_takes_an_earlier_promise_back(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """The state that it brings may be of a code that waits to be sealed again; the line may then
+    fail before the rest comes, and another bucket may come instead.
+    """
+
+    def promised() -> object:
+        return one(shop, "SELECT value FROM meta WHERE key = 'sealed_through'")
+
+    earlier, now, later = (f"2024-07-1{day}T00:00:00.000Z" for day in (0, 1, 2))
+    port.apply_page(0, page(product(), sealed_through=now))
+    port.apply_page(1, page(sealed_through=now))
+    port.apply_page(4, page(sealed_through=now, to="1.a.1"))
+    assert promised() == now
+    port.apply_page(4, page(state(), at="1.a.1", to="1.a.2", more=True, sealed_through=earlier))
+    assert promised() == earlier
+    port.apply_page(1, page(at="1.a.1", to="1.a.2", sealed_through=later))
+    assert promised() == earlier
+    port.apply_page(4, page(at="1.a.2", to="1.a.3", sealed_through=later))
+    assert promised() == later
+
+
 def test_what_central_takes_back_is_gone(shop: Shop, port: ReplicaOfTerminal) -> None:
     """A deletion removes a row that is not newer than it."""
     key = b64u(b"k" * 16)
