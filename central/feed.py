@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from central import alarms, bulk, catalogue, keys, ledger, policies, schema, sealing
 from central.database import retried
@@ -95,6 +95,29 @@ class SharedPage:
         return coding.finish(self.opening, end, accepted)
 
 
+# Made once: for a page, SQLAlchemy takes longer to put statements together than to run them.
+_HEAD: Final = select(schema.feed_heads).where(
+    schema.feed_heads.c.merchant == bindparam("of_merchant"),
+    schema.feed_heads.c.bucket == bindparam("of_bucket"),
+)
+_ROWS: Final = (
+    select(schema.feed)
+    .where(
+        schema.feed.c.merchant == bindparam("of_merchant"),
+        schema.feed.c.bucket == bindparam("of_bucket"),
+        schema.feed.c.seq > bindparam("after"),
+    )
+    .order_by(schema.feed.c.seq)
+    .limit(bindparam("most"))
+)
+_STREAMS: Final = select(
+    schema.streams.c.posid, schema.streams.c.epoch, schema.streams.c.seq
+).where(
+    schema.streams.c.merchant == bindparam("of_merchant"),
+    schema.streams.c.posid.in_(bindparam("of", expanding=True)),
+)
+
+
 def read_page(
     work: Work, bucket: int, after: str, *, limit: int, reader: Reader
 ) -> FeedPage | Resync:
@@ -107,10 +130,8 @@ def read_shared(
     work: Work, bucket: int, after: str, limit: int, readers: frozenset[Reader]
 ) -> SharedPage | Resync:
     """The page of all these readers, read in one moment."""
-    table = schema.feed_heads
-    head = work.connection.execute(
-        select(table).where(table.c.merchant == work.merchant, table.c.bucket == bucket)
-    ).one_or_none()
+    named = {"of_merchant": work.merchant, "of_bucket": bucket}
+    head = work.connection.execute(_HEAD, named).one_or_none()
     if head is None:
         return Resync("unknown_bucket")
     start = _start(head, after)
@@ -172,25 +193,14 @@ def _start(head: Any, after: str) -> int | Resync:
 
 
 def _rows(work: Work, bucket: int, after: int, limit: int) -> Sequence[Any]:
-    table = schema.feed
-    return work.connection.execute(
-        select(table)
-        .where(table.c.merchant == work.merchant, table.c.bucket == bucket, table.c.seq > after)
-        .order_by(table.c.seq)
-        .limit(limit)
-    ).all()
+    asked = {"of_merchant": work.merchant, "of_bucket": bucket, "after": after, "most": limit}
+    return work.connection.execute(_ROWS, asked).all()
 
 
 def _reflects(work: Work, readers: frozenset[Reader]) -> dict[Reader, Reflects]:
-    table = schema.streams
     found: dict[Reader, Reflects] = {}
     for part in ledger.parts(sorted({reader.posid for reader in readers})):
-        rows = work.connection.execute(
-            select(table.c.posid, table.c.epoch, table.c.seq).where(
-                table.c.merchant == work.merchant, table.c.posid.in_(part)
-            )
-        )
-        for row in rows:
+        for row in work.connection.execute(_STREAMS, {"of_merchant": work.merchant, "of": part}):
             found[Reader(row.posid, row.epoch)] = Reflects(epoch=row.epoch, seq=int(row.seq))
     return {reader: found[reader] for reader in readers if reader in found}
 

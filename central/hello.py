@@ -9,10 +9,10 @@ the same entries differently, both are stopped.
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from central import alarms, keys, schema
 from central.database import retried
@@ -21,6 +21,25 @@ from central.keys import Keyring
 from central.service import Central, Work
 from sync import acks
 from sync.messages import Directive, Head, Hello, HelloRequest, SentHead
+
+# Made once: every terminal says hello four times an hour, and to put a statement together takes
+# SQLAlchemy longer than to run it.
+_TERMINAL: Final = select(schema.terminals).where(
+    schema.terminals.c.merchant == bindparam("merchant"),
+    schema.terminals.c.posid == bindparam("posid"),
+)
+_TERMINAL_LOCKED: Final = _TERMINAL.with_for_update()
+_STREAM: Final = select(schema.streams).where(
+    schema.streams.c.merchant == bindparam("merchant"),
+    schema.streams.c.posid == bindparam("posid"),
+    schema.streams.c.epoch == bindparam("epoch"),
+)
+_HASH: Final = select(schema.entries.c.hash).where(
+    schema.entries.c.merchant == bindparam("merchant"),
+    schema.entries.c.posid == bindparam("posid"),
+    schema.entries.c.epoch == bindparam("epoch"),
+    schema.entries.c.seq == bindparam("seq"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +54,8 @@ class Terminal:
 
 def find(work: Work, posid: str) -> Terminal | None:
     """A terminal by its device code."""
-    table = schema.terminals
-    row = work.connection.execute(
-        select(table).where(table.c.merchant == work.merchant, table.c.posid == posid)
-    ).one_or_none()
+    named = {"merchant": work.merchant, "posid": posid}
+    row = work.connection.execute(_TERMINAL, named).one_or_none()
     return None if row is None else read_row(row)
 
 
@@ -166,35 +183,22 @@ def _is_older(lease: _Lease, asked: HelloRequest) -> bool:
 
 
 def _row(work: Work, posid: str) -> Any:
-    table = schema.terminals
-    return work.connection.execute(
-        select(table)
-        .where(table.c.merchant == work.merchant, table.c.posid == posid)
-        .with_for_update()
-    ).one()
+    named = {"merchant": work.merchant, "posid": posid}
+    return work.connection.execute(_TERMINAL_LOCKED, named).one()
 
 
 def _stream(work: Work, posid: str, epoch: int) -> Any:
-    table = schema.streams
-    return work.connection.execute(
-        select(table).where(
-            table.c.merchant == work.merchant, table.c.posid == posid, table.c.epoch == epoch
-        )
-    ).one()
+    named = {"merchant": work.merchant, "posid": posid, "epoch": epoch}
+    return work.connection.execute(_STREAM, named).one()
 
 
 def _hash_at(work: Work, stream: Any, seq: int) -> str | None:
     """The hash that central has at a sequence; None where it has nothing yet."""
     if seq == 0:
         return str(stream.first_prev)
-    table = schema.entries
     found = work.connection.execute(
-        select(table.c.hash).where(
-            table.c.merchant == work.merchant,
-            table.c.posid == stream.posid,
-            table.c.epoch == stream.epoch,
-            table.c.seq == seq,
-        )
+        _HASH,
+        {"merchant": work.merchant, "posid": stream.posid, "epoch": stream.epoch, "seq": seq},
     ).scalar()
     return None if found is None else str(found)
 

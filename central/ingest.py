@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import bindparam, select, tuple_
 
 from central import alarms, arriving, booking, bulk, claims, forks, policies, schema
 from central.arriving import Line, Upload
@@ -241,12 +241,14 @@ def _settle_claims(work: Work, batches: Sequence[Batch], rows: Sequence[Booked])
     claims.release_passed(work, latest)
 
 
+_HEAD_SEQ: Final = select(schema.streams.c.seq).where(
+    schema.streams.c.merchant == bindparam("merchant"),
+    schema.streams.c.posid == bindparam("posid"),
+    schema.streams.c.epoch == bindparam("epoch"),
+)
+
+
 def head_seq(work: Work, posid: str, epoch: int) -> int:
     """The last sequence that central holds of a stream, 0 if none."""
-    table = schema.streams
-    found = work.connection.execute(
-        select(table.c.seq).where(
-            table.c.merchant == work.merchant, table.c.posid == posid, table.c.epoch == epoch
-        )
-    ).scalar()
-    return int(found or 0)
+    named = {"merchant": work.merchant, "posid": posid, "epoch": epoch}
+    return int(work.connection.execute(_HEAD_SEQ, named).scalar() or 0)

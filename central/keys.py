@@ -9,12 +9,13 @@ others verify; each signing key is vouched for by the one before it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from central import schema
 from central.database import retried
@@ -145,25 +146,33 @@ def _add(work: Work, purpose: str, kid: int, pair: tuple[bytes, bytes], begins: 
     )
 
 
+# Every hello loads the keys: the statements are made once, and keys are computed once.
+_KEYS: Final = (
+    select(schema.keys)
+    .where(schema.keys.c.merchant == bindparam("merchant"))
+    .order_by(schema.keys.c.kid)
+)
+_VAULT: Final = (
+    select(schema.vaults)
+    .where(schema.vaults.c.merchant == bindparam("merchant"))
+    .order_by(schema.vaults.c.epoch.desc())
+    .limit(1)
+)
+_signer: Final = lru_cache(maxsize=64)(Ed25519PrivateKey.from_private_bytes)
+_opener: Final = lru_cache(maxsize=64)(X25519PrivateKey.from_private_bytes)
+
+
 def load(work: Work) -> Keyring:
     """Read all keys of the merchant."""
-    found = work.connection.execute(
-        select(schema.keys)
-        .where(schema.keys.c.merchant == work.merchant)
-        .order_by(schema.keys.c.kid)
-    ).all()
+    found = work.connection.execute(_KEYS, {"merchant": work.merchant}).all()
     used: dict[str, Any] = {}
     for row in found:
         if row.created_at <= work.now or row.purpose not in used:
             used[row.purpose] = row
     return Keyring(
         sign_kid=used["sign"].kid,
-        signers={
-            row.kid: Ed25519PrivateKey.from_private_bytes(row.secret)
-            for row in found
-            if row.purpose == "sign"
-        },
-        recovery=X25519PrivateKey.from_private_bytes(used["recovery"].secret),
+        signers={row.kid: _signer(bytes(row.secret)) for row in found if row.purpose == "sign"},
+        recovery=_opener(bytes(used["recovery"].secret)),
         tag_kid=used["tag"].kid,
         tags={row.kid: row.secret for row in found if row.purpose == "tag"},
         nonce=used["nonce"].secret,
@@ -172,11 +181,6 @@ def load(work: Work) -> Keyring:
 
 
 def _vault(work: Work) -> Vault:
-    row = work.connection.execute(
-        select(schema.vaults)
-        .where(schema.vaults.c.merchant == work.merchant)
-        .order_by(schema.vaults.c.epoch.desc())
-        .limit(1)
-    ).one()
+    row = work.connection.execute(_VAULT, {"merchant": work.merchant}).one()
     # `t` by name: a row's attribute `t` is the row itself.
     return Vault(row.epoch, row.salt, int(row._mapping["t"]), row.m_kib, row.p)

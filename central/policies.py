@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from central import catalogue, hello, schema
 from central.catalogue import CATALOGUE
@@ -36,15 +36,18 @@ class Shown:
     said_by: str
 
 
+# Made once: each upload and each page of the catalogue asks for it.
+_CURRENT: Final = (
+    select(schema.policies.c.policy)
+    .where(schema.policies.c.merchant == bindparam("merchant"))
+    .order_by(schema.policies.c.version.desc())
+    .limit(1)
+)
+
+
 def current(work: Work) -> Policy:
     """The policy in force."""
-    table = schema.policies
-    text = work.connection.execute(
-        select(table.c.policy)
-        .where(table.c.merchant == work.merchant)
-        .order_by(table.c.version.desc())
-        .limit(1)
-    ).scalar_one()
+    text = work.connection.execute(_CURRENT, {"merchant": work.merchant}).scalar_one()
     return msgspec.json.decode(text, type=Policy)
 
 

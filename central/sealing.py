@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Table, delete, func, select
+from sqlalchemy import Table, bindparam, delete, func, select
 
 from central import bulk, horizon, keys, leasing, ledger, schema
 from central.database import retried
@@ -287,14 +287,15 @@ def _delete(work: Work, table: Table, rows: Sequence[Row]) -> None:
         )
 
 
+_OLDEST: Final = select(func.min(schema.sealing.c.issued_at)).where(
+    schema.sealing.c.merchant == bindparam("of_merchant"), schema.sealing.c.urgent == CURRENT
+)
+"""Made once: every page of the feed says it."""
+
+
 def sealed_through(work: Work) -> int:
     """The moment up to which every voucher issued has its current code sealed (ms UTC)."""
-    table = schema.sealing
-    oldest = work.connection.execute(
-        select(func.min(table.c.issued_at)).where(
-            table.c.merchant == work.merchant, table.c.urgent == CURRENT
-        )
-    ).scalar()
+    oldest = work.connection.execute(_OLDEST, {"of_merchant": work.merchant}).scalar()
     return work.now if oldest is None else min(work.now, int(oldest) - 1)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, inspect, select, text, update
+from sqlalchemy import Connection, bindparam, inspect, select, text, update
 
 from central import bulk, schema
 from central.clock import now_ms
@@ -172,19 +172,23 @@ def _publish(work: Work) -> None:
 _FEED: Final = ("merchant", "bucket", "seq", "kind", "ref", "removed")
 
 
+# Made once: each transaction that terminals hear of ends with them.
+_MINE: Final = (schema.feed_heads.c.merchant == bindparam("of_merchant")) & (
+    schema.feed_heads.c.bucket == bindparam("of_bucket")
+)
+_HEAD: Final = select(schema.feed_heads).where(_MINE).with_for_update()
+_MOVE_HEAD: Final = update(schema.feed_heads).where(_MINE)
+
+
 def _advance(work: Work, bucket: int, count: int) -> int:
     """Take `count` sequences of a bucket; answers the first of them."""
-    table = schema.feed_heads
-    mine = (table.c.merchant == work.merchant) & (table.c.bucket == bucket)
-    head = work.connection.execute(select(table).where(mine).with_for_update()).one()
+    mine = {"of_merchant": work.merchant, "of_bucket": bucket}
+    head = work.connection.execute(_HEAD, mine).one()
     tally = work.tallies.get(bucket, Tally())
-    work.connection.execute(
-        update(table)
-        .where(mine)
-        .values(
-            seq=head.seq + count,
-            live=head.live + tally.live,
-            digest=digest_text(int(head.digest, 16) + tally.digest),
-        )
-    )
+    moved = {
+        "seq": head.seq + count,
+        "live": head.live + tally.live,
+        "digest": digest_text(int(head.digest, 16) + tally.digest),
+    }
+    work.connection.execute(_MOVE_HEAD, mine | moved)
     return int(head.seq) + 1

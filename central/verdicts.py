@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from central import booking, schema
 from central.booked import Booked
@@ -56,19 +56,23 @@ def of_booked(rows: Sequence[Booked]) -> tuple[Verdict, ...]:
     return tuple(_verdict(row) for row in rows)
 
 
+# Made once: every terminal asks in each of its rounds.
+_CHANGED: Final = (
+    select(schema.bookings)
+    .where(
+        schema.bookings.c.merchant == bindparam("merchant"),
+        schema.bookings.c.posid == bindparam("posid"),
+        schema.bookings.c.verdict_seq > bindparam("after"),
+    )
+    .order_by(schema.bookings.c.verdict_seq)
+    .limit(VERDICTS_MAX + 1)
+)
+
+
 def changed_since(work: Work, posid: str, after: int) -> VerdictsPage:
     """The verdicts of a terminal that are new or changed after a number, oldest change first."""
-    table = schema.bookings
-    rows = work.connection.execute(
-        select(table)
-        .where(
-            table.c.merchant == work.merchant,
-            table.c.posid == posid,
-            table.c.verdict_seq > after,
-        )
-        .order_by(table.c.verdict_seq)
-        .limit(VERDICTS_MAX + 1)
-    ).all()
+    asked = {"merchant": work.merchant, "posid": posid, "after": after}
+    rows = work.connection.execute(_CHANGED, asked).all()
     page = rows[:VERDICTS_MAX]
     return VerdictsPage(
         verdicts=tuple(_verdict(row) for row in page),
