@@ -116,14 +116,21 @@ class Link:
 
     def held(self) -> bool:
         """Whether the device's wire holds the host back now; False where that cannot be seen."""
+        return self._clear_to_send() is False
+
+    def sees_wire(self) -> bool:
+        """Whether `held` can be told at all. A pty and a network socket have no such wire."""
+        return self._clear_to_send() is not None
+
+    def _clear_to_send(self) -> bool | None:
         if self._settings.flow != "rtscts" or self._serial is None:
-            return False
+            return None
         try:
-            return not self._serial.cts
+            return bool(self._serial.cts)
         except AttributeError:
-            return False
+            return None
         except _FAULTS:  # a pty has no such wire
-            return False
+            return None
 
     def discard_output(self) -> None:
         """Throw away what the system took but the device has not: it must not come out later."""

@@ -18,6 +18,7 @@ from drivers import idcard
 from drivers.display import DisplayProfile, frame, opening
 from drivers.errors import Claimed, DriverError, Misconfigured, NotPermitted
 from drivers.escpos import encode, raster
+from drivers.escpos.handshake import MACRO_BARRIERS
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.reply import AutoStatus, Barrier, Printed, RealTime, ReplyParser, Text
 from drivers.link import LineSettings, Link
@@ -49,6 +50,7 @@ class PrinterFacts:
     dle_eot: bool
     gs_r: bool
     gs_h: bool
+    macro: bool
     identity: tuple[str, ...]
 
     @property
@@ -99,12 +101,14 @@ def probe_printer(
     link = Link(resolve(port), profile.line(), on_bytes=arrived.put, on_lost=_ignore)
     try:
         link.open()
-        facts = _ask(link, arrived, answer_s)
+        facts = _ask(link, arrived, answer_s, profile)
+        unseen = profile.flow == "rtscts" and not link.sees_wire()
     except DriverError as fault:
         return [port_fault(fault)]
     finally:
         link.close()
-    return [_heard_finding(facts, profile), *judge(profile, facts, others), _font_finding(profile)]
+    judged = [*judge(profile, facts, others), *_continuity(profile, facts, unseen=unseen)]
+    return [_heard_finding(facts, profile), *judged, _font_finding(profile)]
 
 
 def probe_display(port: str, profile: DisplayProfile) -> Finding:
@@ -162,10 +166,13 @@ def _within(arrived: "queue.SimpleQueue[bytes]", answer_s: float) -> Iterator[by
             yield arrived.get(timeout=left)
 
 
-def _ask(link: Link, arrived: "queue.SimpleQueue[bytes]", answer_s: float) -> PrinterFacts:
+def _ask(
+    link: Link, arrived: "queue.SimpleQueue[bytes]", answer_s: float, profile: PrinterProfile
+) -> PrinterFacts:
     questions = b"".join(encode.ask_status(number) for number in (1, 2, 3, 4)) + encode.ASB_ON
     questions += b"".join(encode.ask_identity(number) for number in (66, 67, 69))
-    questions += encode.ask_confirmation(_IDENTIFIER) + encode.BARRIER
+    questions += encode.macro_trial(profile) + encode.BARRIER
+    questions += encode.ask_confirmation(_IDENTIFIER)
     link.write(questions, timeout_ms=WRITE_MS)
     parser = ReplyParser()
     answers = [answer for data in _within(arrived, answer_s) for answer in parser.feed(data, 0)]
@@ -175,6 +182,7 @@ def _ask(link: Link, arrived: "queue.SimpleQueue[bytes]", answer_s: float) -> Pr
         dle_eot=RealTime in kinds,
         gs_r=Barrier in kinds,
         gs_h=Printed(_IDENTIFIER) in answers,
+        macro=sum(isinstance(answer, Barrier) for answer in answers) >= MACRO_BARRIERS,
         identity=tuple(
             answer.value.decode("latin-1") for answer in answers if isinstance(answer, Text)
         ),
@@ -199,6 +207,16 @@ def judge(
     if better is not None and better.name != profile.name:
         findings.append(_finding("better_profile", name=better.name))
     return findings
+
+
+def _continuity(profile: PrinterProfile, facts: PrinterFacts, *, unseen: bool) -> list[Finding]:
+    """What notices a loss of power in the middle of a slip (decision 0025)."""
+    if profile.confirm == "none" or facts.confirm == "none":
+        return []  # the clerk looks at each slip anyway
+    if facts.macro:
+        proved = profile.continuity == "macro"
+        return [_finding("proved" if proved else "macro_unused", profile=profile.name)]
+    return [_finding("unwatched" if unseen else "unproved", profile=profile.name)]
 
 
 def proposed(

@@ -44,7 +44,10 @@ class _Parser(ArgumentParser):
 
 
 PRINTER_CHARSETS: Final = ("gb2312", "gbk", "gb18030-2byte", "gb18030")
-PRINTER_ANSWERS: Final = ("asb", "dle_eot", "gs_r", "gs_h", "gs_i", "power_on")
+PRINTER_ANSWERS: Final = (
+    *("asb", "dle_eot", "gs_r", "gs_h", "gs_i", "macro"),
+    *("macro_mute", "macro_lost", "power_on"),
+)
 """What an emulated printer can be made of; written here because a driver takes long to load."""
 
 
@@ -183,6 +186,9 @@ def _installer(commands: Any) -> None:
     printer.add_argument("--flow", choices=("none", "xonxoff", "rtscts"), default="none")
     printer.add_argument(
         "--busy-offline", action="store_true", help="no byte in while it is stopped"
+    )
+    printer.add_argument(
+        "--restart-ms", type=_count, default=0, metavar="N", help="no byte in so long after a loss"
     )
     bench = _add(commands, "bench", "speed, as ratios to a bare limit of the same run")
     bench.add_argument("side", nargs="?", choices=("terminal", "central"), default="terminal")

@@ -311,7 +311,7 @@ def emulate(
 
     The first line is the port to use. Lines on standard input are what a person does to it.
     """
-    names = ("columns", "baud", "line_ms", "buffer", "charset", "replies", "flow")
+    names = ("columns", "baud", "line_ms", "buffer", "charset", "replies", "flow", "restart_ms")
     given = {name: str(value) for name in names if (value := getattr(args, name)) is not None}
     given |= {"busy_offline": "1"} if args.busy_offline else {}
     png = None if args.png is None else Path(args.png)

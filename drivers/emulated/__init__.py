@@ -12,10 +12,10 @@ is what pyserial's protocol handler looks at, because a URL is all that pyserial
 Options of a printer: `name`, `columns` (32 or 48), `baud` (0 = no wire time), `line_ms`, `buffer`,
 `paper` (file that always shows the paper as text), `png` (picture written when it comes to rest),
 `control` (named pipe that takes one lever a line, such as `paper out`), `charset`, `replies` (comma
-list of `asb,dle_eot,gs_r,gs_h,gs_i`). Of a scanner: `name`, `prefix`, `suffix` (default `%0D`),
-`feed` (a named pipe: each line that is written to it is scanned). Of an ID card reader: `name`,
-`card` (the number of the card that lies on it), `feed` (a named pipe that takes `lay NUMBER` and
-`lift`).
+list of `asb,dle_eot,gs_r,gs_h,gs_i,macro`). Of a scanner: `name`, `prefix`, `suffix` (default
+`%0D`), `feed` (a named pipe: each line that is written to it is scanned). Of an ID card reader:
+`name`, `card` (the number of the card that lies on it), `feed` (a named pipe that takes
+`lay NUMBER` and `lift`).
 """
 
 import serial

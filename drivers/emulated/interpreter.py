@@ -12,6 +12,7 @@ nothing and are counted in `unknown`.
 from collections.abc import Callable, Generator
 
 from drivers.emulated.code128 import decode_set_data
+from drivers.emulated.macro import Macro
 from drivers.emulated.paper import Cell, CodeRow, CutRow, DotsRow, GapRow, Paper, Row, TextRow
 
 Program = Generator[None, int, None]
@@ -29,8 +30,12 @@ _GS_IGNORED = {0x42: 1, 0x4C: 2, 0x57: 2, 0x50: 2, 0x66: 1, 0x62: 1}
 class Interpreter:
     """Feed it one byte at a time; it prints on the paper and queues answers."""
 
-    def __init__(self, paper: Paper, charset: str, answers: frozenset[str]) -> None:
+    def __init__(
+        self, paper: Paper, charset: str, answers: frozenset[str], macro: Macro | None = None
+    ) -> None:
         self.paper = paper
+        self._macro = macro or Macro()
+        self._to_run = b""
         self.four_bytes = charset == "gb18030"
         self._answers = answers
         self.asb_on = self.asb_asked = False
@@ -38,14 +43,20 @@ class Interpreter:
         """Lines printed in all; the machine takes their time from it."""
         self.replies = bytearray()
         self.drawer_kicks = 0
+        self.pause_ms = 0
+        """Waiting that a macro asked for, in all; the machine takes the time."""
         self.unknown = 0
         self._reset_state()
         self._program = self._run()
         next(self._program)
 
     def byte(self, value: int) -> None:
-        """Work through one byte."""
+        """Work through one byte, and what it makes the macro run."""
+        self._macro.record(value)
         self._program.send(value)
+        run, self._to_run = self._to_run, b""
+        for stored in run:
+            self._program.send(stored)
 
     def _reset_state(self) -> None:
         self._cells: list[Cell] = []
@@ -110,6 +121,8 @@ class Interpreter:
         if name == 0x40:
             self._reset_state()
             self.asb_on = False  # as some clones do: hosts must not rely on it surviving
+            if "macro_lost" in self._answers:  # against the manuals: hosts must find out
+                self._macro.clear()
         elif name in _ESC_IGNORED:
             yield from self._many(_ESC_IGNORED[name])
         elif name == 0x70:
@@ -199,17 +212,33 @@ class Interpreter:
             yield from self._barcode()
         elif name == 0x56:
             yield from self._cut()
+        elif name == 0x3A and "macro" in self._answers:
+            self._macro.toggle()
+        elif name == 0x5E and "macro" in self._answers:
+            self._run_macro(*(yield from self._many(3)))
         elif name in (0x21, 0x61, 0x72, 0x49, 0x68, 0x77, 0x48):
             self._gs_with_value(name, (yield))
         else:
             self.unknown += 1
+
+    def _run_macro(self, times: int, wait: int, mode: int) -> None:
+        if mode & 1:  # each time at the press of a button: not emulated
+            self.unknown += 1
+            return
+        self._to_run = self._macro.execute(times)
+        self.pause_ms += len(self._to_run) and times * wait * 100
+
+    @property
+    def _mute(self) -> bool:
+        """Some printers may answer nothing while a macro is defined; the manuals do not say."""
+        return self._macro.defining and "macro_mute" in self._answers
 
     def _gs_with_value(self, name: int, value: int) -> None:
         if name == 0x21:
             self._wider, self._taller = (value >> 4 & 7) + 1, (value & 7) + 1
         elif name == 0x61:
             self.asb_on = self.asb_asked = bool(value & 0x0F) and "asb" in self._answers
-        elif name == 0x72 and "gs_r" in self._answers:
+        elif name == 0x72 and "gs_r" in self._answers and not self._mute:
             self.replies.append(0)
         elif name == 0x49 and "gs_i" in self._answers:
             text = {66: b"HEXIAO", 67: b"EMULATED", 69: b"GB18030"}.get(value, b"")

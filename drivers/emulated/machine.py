@@ -14,9 +14,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from drivers.emulated.interpreter import Interpreter
+from drivers.emulated.macro import Macro
 from drivers.emulated.paper import Paper
 
-ALL_ANSWERS = frozenset({"asb", "dle_eot", "gs_r", "gs_h", "gs_i"})
+ALL_ANSWERS = frozenset({"asb", "dle_eot", "gs_r", "gs_h", "gs_i", "macro"})
+ODD_ANSWERS = frozenset({"macro_mute", "macro_lost", "power_on"})
+"""What few printers do: answer nothing while a macro is defined, lose it with ESC @, tell that they
+were switched on."""
 WIRE_BYTES_MAX = 64
 _XON, _XOFF = 0x11, 0x13
 _REAL_TIME = tuple(bytes((0x10, name, value)) for name in (4, 5) for value in (1, 2, 3, 4))
@@ -28,7 +32,7 @@ class Build:
 
     `rtscts`: the host is held by a wire, so what the printer cannot take waits in the host, also
     while it has no power. `busy_offline`: it holds the host whenever it is stopped, as many do by
-    default, so that no question reaches it.
+    default, so that no question reaches it. `restart_ms`: from the power on until it takes bytes.
     """
 
     columns: int = 32
@@ -41,14 +45,16 @@ class Build:
     xonxoff: bool = False
     rtscts: bool = False
     busy_offline: bool = False
+    restart_ms: int = 0
 
 
 @dataclass(slots=True)
 class Levers:
     """Faults, to be pulled at any time. `paper_lines`: lines until the paper ends, None for many.
 
-    `power_off_at`: the power fails when that many bytes have arrived in all. `late_ms` delays every
-    answer. `noise` is sent in front of the next answer. `xoff`: the printer takes nothing more.
+    `power_off_at`: the power fails when that many bytes have arrived in all, and with
+    `power_back_ms` it is back by itself after so long. `late_ms` delays every answer. `noise` is
+    sent in front of the next answer. `xoff`: the printer takes nothing more.
     """
 
     paper_out: bool = False
@@ -64,6 +70,7 @@ class Levers:
     noise: bytes = b""
     drop_next: int = 0
     power_off_at: int | None = None
+    power_back_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -87,25 +94,36 @@ class Machine:
         self.levers = Levers()
         self.count = Counters()
         self.powered = True
+        self._wire: deque[int] = deque()
+        self._wire_ms = self._busy_ms = self._ready_ms = self._now = 0.0
+        self._back_ms: float | None = None
         self._cold()
 
     def _cold(self) -> None:
-        self._wire: deque[int] = deque()
         self._buffer: deque[int] = deque()
         self._held = b""
         self._answers: deque[tuple[float, bytes]] = deque()
         self._asb_told = b""
-        self._wire_ms = self._busy_ms = self._now = 0.0
         self._xoffed = False
-        self.interpreter = Interpreter(self.paper, self.build.charset, self.build.answers)
+        self._macro = Macro()
+        self._interpret_anew()
+
+    def _interpret_anew(self) -> None:
+        build = self.build
+        self.interpreter = Interpreter(self.paper, build.charset, build.answers, self._macro)
+
+    @property
+    def _awake(self) -> bool:
+        """It takes bytes; without, and while it starts, they are lost or wait in the host."""
+        return self.powered and self._now >= self._ready_ms
 
     # The host's side
 
     def room(self) -> int:
         """How many bytes the wire takes now; the rest waits in the host's system."""
-        if not self.powered:
+        if not self._awake:
             # Without a wire that holds them, bytes to a printer without power are gone.
-            return 0 if self.build.rtscts else WIRE_BYTES_MAX
+            return 0 if self.build.rtscts else WIRE_BYTES_MAX - len(self._wire)
         if self.levers.xoff or self._xoffed or (self.build.busy_offline and self._stopped()):
             return 0
         room = WIRE_BYTES_MAX - len(self._wire)
@@ -119,12 +137,10 @@ class Machine:
         if not self.build.rtscts:
             return True
         stopped = self.build.busy_offline and self._stopped()
-        return self.powered and not stopped and len(self._buffer) < self._size()
+        return self._awake and not stopped and len(self._buffer) < self._size()
 
     def receive(self, data: bytes, now_ms: float) -> None:
         """The host sent bytes."""
-        if not self.powered:
-            return
         if not self._wire:
             self._wire_ms = max(self._wire_ms, now_ms) + self._byte_ms()
         self._wire.extend(data)
@@ -139,9 +155,11 @@ class Machine:
 
     def next_ms(self) -> float | None:
         """When something happens by itself, or None."""
-        times = [self._arrival(), self._work_time()]
+        times = [self._back_ms, self._arrival(), self._work_time()]
         if self._answers:
             times.append(self._answers[0][0])
+        if self.powered and not self._awake:
+            times.append(self._ready_ms)
         known = [time for time in times if time is not None]
         return min(known) if known else None
 
@@ -149,18 +167,20 @@ class Machine:
 
     def advance(self, now_ms: float) -> None:
         """Everything that happens until now, in order."""
-        while self.powered:
-            arrival, work = self._arrival(), self._work_time()
-            known = [time for time in (arrival, work) if time is not None]
+        while True:
+            back, arrival, work = self._back_ms, self._arrival(), self._work_time()
+            known = [time for time in (back, arrival, work) if time is not None]
             if not known or min(known) > now_ms:
                 break
-            self._now = min(known)
-            if arrival is not None and arrival == self._now:
+            self._now = max(self._now, min(known))
+            if back == min(known):
+                self.power_on(self._now)
+            elif arrival == min(known):
                 self._arrive()
             else:
                 self._work()
         self._now = max(self._now, now_ms)
-        if self.powered:
+        if self._awake:
             self._tell_changes()
 
     def power_off(self) -> None:
@@ -170,13 +190,17 @@ class Machine:
 
     def power_on(self, now_ms: float) -> None:
         """The power is back."""
-        if not self.powered:
-            self.powered = True
-            self.count.power_cycles += 1
-            self._cold()
-            self._now = self._wire_ms = self._busy_ms = now_ms
-            if "power_on" in self.build.answers:  # a memory switch of better models, usually off
-                self._answer(b"\x3b\x31\x00")
+        self._back_ms = None
+        if self.powered:
+            return
+        self.powered = True
+        self.count.power_cycles += 1
+        self._now = max(self._now, now_ms)
+        self._ready_ms = self._busy_ms = self._now + self.build.restart_ms
+        if self.build.rtscts:  # what waited for the wire goes on
+            self._wire_ms = max(self._wire_ms, self._ready_ms + self._byte_ms())
+        if "power_on" in self.build.answers:  # a memory switch of better models, usually off
+            self._answer(b"\x3b\x31\x00", after_ms=self.build.restart_ms)
 
     def load_paper(self) -> None:
         """A person put in a new roll."""
@@ -186,7 +210,8 @@ class Machine:
         return 10_000 / self.build.baud if self.build.baud else 0.0
 
     def _arrival(self) -> float | None:
-        return self._wire_ms if self._wire else None
+        waits = self.build.rtscts and not self.powered
+        return self._wire_ms if self._wire and not waits else None
 
     def _work_time(self) -> float | None:
         return self._busy_ms if self._buffer and not self._stopped() else None
@@ -199,17 +224,23 @@ class Machine:
     def _arrive(self) -> None:
         byte = self._wire.popleft()
         self._wire_ms += self._byte_ms()
-        self.count.received += 1
-        if self.levers.power_off_at is not None and self.count.received > self.levers.power_off_at:
-            self.count.received -= 1
-            self.levers.power_off_at = None
-            self.power_off()
+        if not self._awake:
             return
+        if self.levers.power_off_at is not None and self.count.received >= self.levers.power_off_at:
+            self._fail()
+            return
+        self.count.received += 1
         if self.levers.drop_next:
             self.levers.drop_next -= 1
             self.count.dropped += 1
             return
         self._sort_out(byte)
+
+    def _fail(self) -> None:
+        self.levers.power_off_at = None
+        self.power_off()
+        if self.levers.power_back_ms is not None:
+            self._back_ms = self._now + self.levers.power_back_ms
 
     def _sort_out(self, byte: int) -> None:
         """Real-time commands act now and never reach the buffer; what only looks like one does."""
@@ -244,14 +275,16 @@ class Machine:
             self.levers.cutter_error = False
             if value == 2:
                 self._buffer.clear()
-                self.interpreter = Interpreter(self.paper, self.build.charset, self.build.answers)
+                self._interpret_anew()
             return True
         return False
 
     def _work(self) -> None:
         before, kicks = self.interpreter.lines, self.interpreter.drawer_kicks
+        paused = self.interpreter.pause_ms
         self.interpreter.byte(self._buffer.popleft())
         printed = self.interpreter.lines - before
+        self._busy_ms += self.interpreter.pause_ms - paused
         self.count.drawer_kicks += self.interpreter.drawer_kicks - kicks
         if printed:
             self._busy_ms += printed * self.build.line_ms
@@ -308,8 +341,8 @@ class Machine:
         near = 0x0C if lever.near_end or lever.paper_out else 0
         return 0x12 | near | (0x60 if lever.paper_out else 0)
 
-    def _answer(self, data: bytes) -> None:
+    def _answer(self, data: bytes, after_ms: float = 0) -> None:
         if self.levers.silent:
             return
         noise, self.levers.noise = self.levers.noise, b""
-        self._answers.append((self._now + self.levers.late_ms, noise + data))
+        self._answers.append((self._now + after_ms + self.levers.late_ms, noise + data))

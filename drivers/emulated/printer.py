@@ -149,6 +149,7 @@ def build_from(options: Mapping[str, str]) -> Build:
         xonxoff=options.get("flow", "") == "xonxoff",
         rtscts=options.get("flow", "") == "rtscts",
         busy_offline=bool(options.get("busy_offline")),
+        restart_ms=int(options.get("restart_ms", "0")),
     )
 
 

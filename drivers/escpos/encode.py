@@ -15,6 +15,10 @@ _KANJI_SPACING_0 = b"\x1cS\x00\x00"
 _PLAIN = b"\x1d!\x00\x1bE\x00\x1ba\x00"
 ASB_ON = b"\x1da\x0f"
 BARRIER = b"\x1dr\x01"
+RUN_MACRO = b"\x1d^\x01\x00\x00"
+_END_MACRO = b"\x1d^\x00\x00\x00"
+_MARK_MACRO = b"\x1d:"
+_RUN_MACRO_TWICE = b"\x1d^\x02\x00\x00"
 RECOVER_RESUME = b"\x10\x05\x01"
 REALTIME_LOCK = b"\x1d(D\x03\x00\x14\x01\x00"
 ALIGNMENTS = {"left": 0, "center": 1, "right": 2}
@@ -28,6 +32,16 @@ def job_start(profile: PrinterProfile) -> bytes:
     """The printer in a known state, whatever was before; ESC @ also ends ASB on some clones."""
     asb = ASB_ON if "asb" in profile.status else b""
     return INITIALISE + asb
+
+
+def macro_trial(profile: PrinterProfile) -> bytes:
+    """Put a barrier into the macro, initialise, and run it twice: answered by two barriers or, by
+    a printer that also answers while it records, three; by one if it knows no macros.
+
+    An execution first ends what may be half a definition.
+    """
+    macro = _END_MACRO + _MARK_MACRO + BARRIER + _MARK_MACRO
+    return macro + job_start(profile) + _RUN_MACRO_TWICE
 
 
 def block_start() -> bytes:
@@ -108,7 +122,8 @@ def raster(rows: bytes, width_bytes: int) -> bytes:
     count, rest = divmod(len(rows), width_bytes)
     assert rest == 0, "rows are whole"
     head = b"\x1dv0\x00" + width_bytes.to_bytes(2, "little") + count.to_bytes(2, "little")
-    return head + defused(rows)
+    # The end of an image whose beginning was lost is read as commands: none may define a macro.
+    return head + defused(rows).replace(_MARK_MACRO, b"\x1d;")
 
 
 def defused(data: bytes) -> bytes:

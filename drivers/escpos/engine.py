@@ -9,11 +9,12 @@ Promises (hardware notes, section 10):
 - No byte of a job is offered twice, and nothing of a job that ended leaves afterwards.
 - A stopped printer (paper, cover) keeps what it has and goes on by itself: the engine waits.
 - A job whose first byte has not left when the link is lost is queued again; any other is `unknown`.
-- A job in which the host was held back without a word of the printer's, or which is confirmed by a
-  printer that never said that it goes on after a stop, is `unknown`: it may have lost its power.
-- Limit: power that fails and is back within the time of one block (a quarter of a second at most,
-  without flow control) loses that block's beginning, and its end is confirmed. A model that can
-  send a power-on notice should have it switched on: then such a job is `unknown` too.
+- A printer that does macros proves with each block that its power has not failed since before the
+  job (decision 0025): one that lost its power answers nothing, and the job is `unknown`.
+- Without: a job in which the host was held back without a word of the printer's, or which is
+  confirmed by a printer that never said that it goes on after a stop, is `unknown`; and where the
+  host may be held and that cannot be seen, it is `unconfirmed`. What is left is a printer that
+  takes bytes again sooner after a loss than one block takes on its wire, a quarter of a second.
 - A jam at the cutter is over when a person has opened and closed the cover: the printer is told to
   go on from the line it failed in, which it does not do by itself.
 - After a job that ended badly the printer may hold half a command: it is fed as many NULs as that
@@ -26,16 +27,17 @@ from drivers.escpos import encode
 from drivers.escpos.handshake import Handshake
 from drivers.escpos.hold import LOOK_MS, Hold
 from drivers.escpos.job import Discard, Event, Job, JobReport, JobState, StatusReport
+from drivers.escpos.layout import CONFIRM_BYTES
 from drivers.escpos.outbox import Kind, Outbox
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.reply import Answer, Barrier, Printed, ReplyParser, Text
-from drivers.escpos.status import PrinterStatus, cleared
+from drivers.escpos.status import Heat, PrinterStatus, cleared
 from drivers.escpos.watch import Watch, question_bytes
 from drivers.escpos.window import Match, Window, identifiers
 
 STALLED_MS = 2_000
 STALLED_GIVE_UP_MS = 30_000
-HOT_ALARM_MS = 30_000
+UNPROVED_MAX = 2  # power that failed between two jobs explains one
 SETTLE_MS = 3_000  # barriers carry no name: after a lost one, late ones must not be counted
 
 
@@ -56,9 +58,11 @@ class Engine:
         self._events: deque[Event] = deque()
         self._status = PrinterStatus.LOST
         self._up = False
-        self._hot_since: int | None = None
+        self._heat = Heat()
         self._owed_nuls = profile.window  # a process before this one may have died in a command
         self._settled_ms = 0
+        self._greetings = 0  # since the last one that was answered
+        self._unproved = 0
 
     # What the worker asks
 
@@ -111,15 +115,14 @@ class Engine:
         if self._out.stalled_since is not None:
             times += [self._out.stalled_since + STALLED_MS]
             times += [self._out.stalled_since + STALLED_GIVE_UP_MS]
-        if self._hot_since is not None:
-            times += [self._hot_since + HOT_ALARM_MS]
+        times += [self._heat.due_ms]
         return min((time for time in times if time is not None and time > now_ms), default=None)
 
     def startable(self, now_ms: int) -> str | None:
         """The job to begin now, if the printer can print. The worker journals, then begins it."""
         ready = self._up and self._handshake.done and now_ms >= self._settled_ms
         stopped = self._watch.condition.blocked or self._watch.silent
-        idle = self._job is None and not self._out.pending
+        idle = self._job is None and not self._out.pending and not self._watch.barrier_open
         return self._queue[0].job_id if ready and idle and not stopped and self._queue else None
 
     # What the worker tells
@@ -136,7 +139,8 @@ class Engine:
         """The journal knows: send it."""
         assert self.startable(now_ms) == job_id
         self._job = self._queue.popleft()
-        self._window = Window(self._job.blocks, self.profile, self.confirm, self._ids)
+        blocks, macro = self._job.blocks, self._handshake.macro
+        self._window = Window(blocks, self.profile, self._ids, confirm=self.confirm, macro=macro)
         self._hold.begin()
         self._report(job_id, JobState.PRINTING)
         self._settle(now_ms)
@@ -153,9 +157,10 @@ class Engine:
             self._drop_queued(job_id, JobState.ABANDONED, "by_hand")
         self._settle(now_ms)
 
-    def link_up(self, now_ms: int) -> None:
-        """The port is open."""
+    def link_up(self, now_ms: int, *, sees_wire: bool = True) -> None:
+        """The port is open; `sees_wire`: it can be told when the printer's wire holds the host."""
         self._up = True
+        self._hold.opened(seen=sees_wire)
         self._parser.reset()
         self._watch.restart(now_ms)
         self._greet()
@@ -169,16 +174,14 @@ class Engine:
             if self._window.started:
                 self._end_badly(JobState.UNKNOWN, "link_lost", now_ms)
             else:
-                self._queue.appendleft(self._job)
-                self._report(self._job.job_id, JobState.QUEUED, "not_started")
-                self._job = self._window = None
+                self._put_back()
         self._out.clear()
         self._settle(now_ms)
 
     def taken(self, count: int, now_ms: int) -> None:
         """The link took so many of the bytes that were offered."""
         if count and self._window is not None and self._out.head_kind is Kind.BLOCK:
-            self._window.started = True
+            self._window.started = not self._window.proving
         for kind in self._out.taken(count, now_ms):
             if kind is Kind.BLOCK and self._window is not None:
                 self._window.block_taken(now_ms)
@@ -214,7 +217,10 @@ class Engine:
 
     def tick(self, now_ms: int) -> None:
         """Time passed."""
+        asked = self._watch.barrier_open
         self._watch.tick(now_ms)
+        if asked and not self._watch.barrier_open:
+            self._wait_for_strays(now_ms)
         stopped = self._watch.condition.blocked or self._watch.silent
         if self._handshake.tick(now_ms, stopped=stopped):
             self._greet()
@@ -226,28 +232,40 @@ class Engine:
     # Inside
 
     def _confirmation(self, answer: Answer, now_ms: int) -> None:
-        if self._handshake.heard(answer):
+        if self._handshake.heard(answer, now_ms):
             return
-        if self._window is None:
-            if isinstance(answer, Barrier) and self.confirm == "gs_r":
-                self._settled_ms = now_ms + SETTLE_MS
+        window = self._window
+        if window is None:
+            if isinstance(answer, Barrier):
+                self._wait_for_strays(now_ms)
             return
-        wanted = {"gs_h": Printed, "gs_r": Barrier}.get(self._window.confirm)
-        if wanted is None or not isinstance(answer, wanted):
+        if not isinstance(answer, Barrier | Printed):
             return
-        if self._watch.unannounced(now_ms):
+        if not window.macro and self._watch.unannounced(now_ms):
             self._powered_on(now_ms)
             return
-        identifier = answer.identifier if isinstance(answer, Printed) else None
-        match self._window.confirmed(identifier, now_ms):
-            case Match.GAP:
-                self._end_badly(JobState.UNKNOWN, "block_lost", now_ms)
-            case Match.NEXT if self._window.done and self._hold.doubtful:
-                self._end_badly(JobState.UNKNOWN, "held", now_ms)
-            case Match.NEXT if self._window.done:
-                self._end(JobState.PRINTED, "")
-            case _:
-                pass
+        proving = window.proving
+        match = window.heard(answer, now_ms)
+        if match is Match.GAP:
+            self._end_badly(JobState.UNKNOWN, "block_lost", now_ms)
+        elif match is Match.NEXT and proving:
+            self._unproved = 0
+        elif match is Match.NEXT and window.done:
+            self._finish(window, now_ms)
+
+    def _finish(self, window: Window, now_ms: int) -> None:
+        """Each block was confirmed; whether that is enough."""
+        if not window.macro and self._hold.doubtful:
+            self._end_badly(JobState.UNKNOWN, "held", now_ms)
+        elif not window.macro and self._hold.blind:
+            self._end(JobState.UNCONFIRMED, "wire_unseen")
+        else:
+            self._end(JobState.PRINTED, "")
+
+    def _wait_for_strays(self, now_ms: int) -> None:
+        """Barriers carry no name: one that nobody waits for may not be the last."""
+        if self.confirm == "gs_r":
+            self._settled_ms = now_ms + SETTLE_MS
 
     def _powered_on(self, now_ms: int) -> None:
         if self._job is None:
@@ -260,13 +278,30 @@ class Engine:
         if window is None or window.due_ms is None or now_ms < window.due_ms:
             return
         if window.unsure:
-            window.confirmed(None, now_ms)
+            window.passed(now_ms)
             if window.done:
                 self._end(JobState.UNCONFIRMED, "no_confirmation")
+        elif window.proving:
+            self._not_proved(now_ms)
         elif self._watch.silent:
             self._end_badly(JobState.UNKNOWN, "silent", now_ms)
         elif not (self._watch.slow and window.grace(now_ms)):
             self._end_badly(JobState.UNKNOWN, "not_confirmed", now_ms)
+
+    def _not_proved(self, now_ms: int) -> None:
+        """It lost its power since it was greeted, or its macro; nothing of the job has left."""
+        self._unproved += 1
+        if self._unproved > UNPROVED_MAX:
+            self._handshake.without_macro()
+        self._put_back()
+        self._owed_nuls = max(self._owed_nuls, 2 * CONFIRM_BYTES)
+        self._clear_away(now_ms)
+
+    def _put_back(self) -> None:
+        assert self._job is not None
+        self._queue.appendleft(self._job)
+        self._report(self._job.job_id, JobState.QUEUED, "not_started")
+        self._job = self._window = None
 
     def _check_stall(self, now_ms: int) -> None:
         since = self._out.stalled_since
@@ -291,9 +326,12 @@ class Engine:
     def _end_badly(self, state: JobState, detail: str, now_ms: int) -> None:
         assert self._window is not None
         self._owed_nuls = max(self._owed_nuls, self._window.unconfirmed_bytes)
-        if self.confirm == "gs_r":
-            self._settled_ms = now_ms + SETTLE_MS
         self._end(state, detail)
+        self._clear_away(now_ms)
+
+    def _clear_away(self, now_ms: int) -> None:
+        """What is under way is given up."""
+        self._wait_for_strays(now_ms)
         self._out.clear()
         self._watch.withdrawn()
         self._events.append(Discard())
@@ -302,6 +340,7 @@ class Engine:
 
     def _greet(self) -> None:
         """Bring the printer to a known state and find out how it confirms."""
+        self._greetings += 1
         self._out.clear()
         self._watch.withdrawn()
         greeting = b"\x00" * self._owed_nuls + encode.job_start(self.profile)
@@ -311,6 +350,9 @@ class Engine:
         """After every event: fill the window, ask what is due, and tell the status."""
         if self._handshake.done and not self._out.has(Kind.HANDSHAKE):
             self._owed_nuls = 0
+            if self._greetings > 1:  # the answers to the one before may still come
+                self._wait_for_strays(now_ms)
+            self._greetings = 0
         if self._window is not None:
             self._fill(self._window, now_ms)
         if self._up and not self._out.has(Kind.QUESTION):
@@ -341,10 +383,7 @@ class Engine:
         stalled = since is not None and now_ms - since >= STALLED_MS and not condition.blocked
         if self._watch.silent or stalled:
             return PrinterStatus.SILENT
-        self._hot_since = (self._hot_since or now_ms) if condition.hot else None
-        if self._hot_since is not None and now_ms - self._hot_since >= HOT_ALARM_MS:
-            return PrinterStatus.FAULT
-        return condition.word()
+        return self._heat.word(condition, now_ms)
 
     def _drop_queued(self, job_id: str, state: JobState, detail: str) -> None:
         kept = deque(job for job in self._queue if job.job_id != job_id)

@@ -6,7 +6,8 @@ Responsible for: remembering a hold that nothing explains. Not responsible for: 
 Why: with flow control by wire a printer that loses its power also drops the wire. What it held is
 gone, the rest of a block waits in the host, comes out when the power is back, and its end is
 confirmed. The window keeps the buffer from ever being full, and a stopped printer says that it is
-stopped, so a hold without a word is the trace of such a loss.
+stopped, so a hold without a word is the trace of such a loss. Where the wire cannot be seen
+nothing vouches for a slip but the printer's macro.
 """
 
 HELD_MS = 250
@@ -21,9 +22,20 @@ class Hold:
 
     def __init__(self, flow: str) -> None:
         self.watched = flow != "none"
+        self._by_wire = flow == "rtscts"
+        self._seen = True
         self._since_ms: int | None = None
         self.doubtful = False
         """Something of the job under way may have been lost."""
+
+    @property
+    def blind(self) -> bool:
+        """What is sent to a printer without power waits somewhere, and nobody sees that it does."""
+        return self._by_wire and not self._seen
+
+    def opened(self, *, seen: bool) -> None:
+        """The port is open, and its wire can be `seen` or not."""
+        self._seen = seen
 
     def begin(self) -> None:
         """A job begins."""

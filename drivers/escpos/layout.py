@@ -19,7 +19,7 @@ from drivers.escpos.encode import SIZES
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Code128, Columns, Cut, Feed, Image, Line, Qr, Rule, Slip
 
-CONFIRM_BYTES = 11  # what a confirmation request adds to a block
+CONFIRM_BYTES = 16  # what a confirmation request adds to a block
 BLOCK_BYTES = 480  # aim: two blocks of text under way in the smallest common window
 BLOCK_MS = 250  # and no block so long on a slow wire that the power can fail and be back meanwhile
 BARCODE_DOTS_HIGH = 72

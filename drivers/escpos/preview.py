@@ -33,8 +33,9 @@ def preview_template(text: str, values: Mapping[str, str], profile: PrinterProfi
 
 
 def bytes_on_the_wire(slip: Slip, profile: PrinterProfile) -> int:
-    """How many bytes the slip takes, confirmation requests included."""
-    return sum(len(block.data) + CONFIRM_BYTES for block in lay_out(slip, profile))
+    """How many bytes the slip takes at most: a request for each block, and one before the first."""
+    blocks = lay_out(slip, profile)
+    return sum(len(block.data) for block in blocks) + CONFIRM_BYTES * (len(blocks) + 1)
 
 
 def _printed(slip: Slip, profile: PrinterProfile) -> Paper:

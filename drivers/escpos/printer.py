@@ -270,7 +270,7 @@ class Printer:
         else:
             self._link = link
             self._where.opened()
-            self._engine.link_up(self._now())
+            self._engine.link_up(self._now(), sees_wire=link.sees_wire())
             if self._backoff.opened(self._now()):
                 self._say(Presence.FOUND, f"{self.port} is open")
             self._hand_on()

@@ -16,6 +16,7 @@ _CHOICES = {
     "text": ("native", "raster"),
     "size_command": ("gs", "fs"),
     "confirm": ("gs_h", "gs_r", "none"),
+    "continuity": ("macro", "none"),
     "flow": ("none", "rtscts", "xonxoff"),
     "cut": ("none", "partial", "full"),
     "qr": ("native", "raster"),
@@ -30,7 +31,8 @@ class PrinterProfile:
     `window` is how many unconfirmed bytes may be under way: half of a 4 KB buffer is safe, 1,024
     for a model nobody measured. `status` lists what it answers: `asb` tells changes by itself,
     `dle_eot` answers when asked, `gs_r` answers in order; empty for a printer that never answers.
-    `confirm` is how a block is confirmed. `line_ms` is the time of one printed line at most.
+    `confirm` is how a block is confirmed, `continuity` how the printer proves that its power did
+    not fail meanwhile. `line_ms` is the time of one printed line at most.
     `drawer_on_ms`/`drawer_off_ms` are the drawer pulse. `dots` is the printable width.
     """
 
@@ -42,6 +44,7 @@ class PrinterProfile:
     size_command: str = "gs"
     status: tuple[str, ...] = ("asb", "dle_eot")
     confirm: str = "gs_h"
+    continuity: str = "macro"
     window: int = 1024
     baud: int = 9600
     parity: str = "N"

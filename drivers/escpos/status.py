@@ -8,6 +8,8 @@ Source: Epson programming guide, GS a and DLE EOT, checked against two foreign p
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+HOT_ALARM_MS = 30_000
+
 
 class PrinterStatus(StrEnum):
     """The state of a printer in one word, the worst first when several are true."""
@@ -52,6 +54,27 @@ class Condition:
         if self.offline and not self.hot:
             return PrinterStatus.FAULT
         return PrinterStatus.NEAR_END if self.near_end else PrinterStatus.READY
+
+
+class Heat:
+    """A head that is hot cools by itself; one that stays hot is an alarm."""
+
+    def __init__(self) -> None:
+        self._since_ms: int | None = None
+
+    @property
+    def due_ms(self) -> int | None:
+        """When it becomes an alarm, or None."""
+        return None if self._since_ms is None else self._since_ms + HOT_ALARM_MS
+
+    def word(self, condition: Condition, now_ms: int) -> PrinterStatus:
+        """The printer's word now, with the alarm."""
+        if not condition.hot:
+            self._since_ms = None
+        elif self._since_ms is None:
+            self._since_ms = now_ms
+        alarm = self.due_ms is not None and now_ms >= self.due_ms
+        return PrinterStatus.FAULT if alarm else condition.word()
 
 
 def cleared(before: Condition, now: Condition) -> bool:

@@ -7,6 +7,13 @@ what a missed deadline means.
 Invariants: a block is handed out once and never again; blocks are confirmed strictly in order, and
 a confirmation that skips one proves that the skipped one is lost; a job is finished only when each
 block was confirmed (or, with `confirm = none`, each was given its time, which is `unsure`).
+
+With a macro a block is confirmed only when the printer also ran its macro behind it, which it has
+only if its power has not failed since the handshake: so everything before was received, kept and
+worked through. Before the first block the macro alone is run (`proving`), because power that
+failed between two jobs is no fault of the next one. The name is asked for before the macro, and
+their answers may come in either order: a name says that the block is on paper, and the macro behind
+it that the request for the name was not overtaken by a loss.
 """
 
 from collections import deque
@@ -17,6 +24,7 @@ from enum import StrEnum
 from drivers.escpos import encode
 from drivers.escpos.layout import Block
 from drivers.escpos.profile import PrinterProfile
+from drivers.escpos.reply import Barrier, Printed
 
 SLACK_MS = 2_000
 UNSURE_SLACK_MS = 300
@@ -27,6 +35,7 @@ class Match(StrEnum):
     """What a confirmation said."""
 
     NEXT = "next"
+    HALF = "half"
     GAP = "gap"
     STRAY = "stray"
 
@@ -36,6 +45,8 @@ class _UnderWay:
     identifier: bytes
     size: int
     lines: int
+    named: bool
+    proved: bool
     taken: bool = False
 
 
@@ -52,15 +63,25 @@ def identifiers(seed: int) -> Iterator[bytes]:
 
 
 class Window:
-    """The blocks of one job. `confirm` is `gs_h`, `gs_r` or `none`."""
+    """The blocks of one job. `confirm` is `gs_h`, `gs_r` or `none`; `macro`: it has one."""
 
     def __init__(
-        self, blocks: tuple[Block, ...], profile: PrinterProfile, confirm: str, ids: Iterator[bytes]
+        self,
+        blocks: tuple[Block, ...],
+        profile: PrinterProfile,
+        ids: Iterator[bytes],
+        *,
+        confirm: str,
+        macro: bool = False,
     ) -> None:
         self._waiting = deque(blocks)
         self._profile = profile
         self.confirm = confirm
+        self.macro = macro
+        self.proving = macro
+        """Nothing of the job has been handed out yet, only the question whether it may begin."""
         self._ids = ids
+        self._by_name, self._by_barrier = confirm == "gs_h", macro or confirm == "gs_r"
         self._under_way: deque[_UnderWay] = deque()
         self._grace_used = False
         self.due_ms: int | None = None
@@ -78,16 +99,23 @@ class Window:
         return sum(block.size for block in self._under_way)
 
     def next_block(self) -> bytes | None:
-        """The bytes of the next block with its confirmation request, if the window has room."""
-        if not self._waiting:
+        """The bytes of the next block with its confirmation request, if the window has room.
+
+        The first of a job with a macro is the request alone, and nothing else leaves before it is
+        answered.
+        """
+        if not self._waiting or (self.proving and self._under_way):
             return None
+        data, lines = (b"", 0) if self.proving else (self._waiting[0].data, self._waiting[0].lines)
         request = self._request(identifier := next(self._ids))
-        size = len(self._waiting[0].data) + len(request)
+        size = len(data) + len(request)
         if self._under_way and self.unconfirmed_bytes + size > self._profile.window:
             return None
-        block = self._waiting.popleft()
-        self._under_way.append(_UnderWay(identifier, size, block.lines))
-        return block.data + request
+        if not self.proving:
+            self._waiting.popleft()
+        block = _UnderWay(identifier, size, lines, not self._by_name, not self._by_barrier)
+        self._under_way.append(block)
+        return data + request
 
     def block_taken(self, now_ms: int) -> None:
         """The oldest block that had not wholly left has now."""
@@ -96,15 +124,37 @@ class Window:
         if block is self._under_way[0]:
             self.allow(now_ms)
 
-    def confirmed(self, identifier: bytes | None, now_ms: int) -> Match:
-        """A confirmation came: an identifier, or None for a barrier, which counts in order."""
-        left = [block.identifier for block in self._under_way if block.taken]
-        if not left or (identifier is not None and identifier not in left):
+    def heard(self, answer: Printed | Barrier, now_ms: int) -> Match:
+        """A confirmation, or half of one, came."""
+        left = [block for block in self._under_way if block.taken]
+        if isinstance(answer, Printed):
+            return self._named(answer.identifier, left, now_ms)
+        block = next((block for block in left if not block.proved), None)
+        if block is None:
             return Match.STRAY
-        if identifier is not None and identifier != left[0]:
+        block.proved = True  # barriers count in order
+        return self._move_on(now_ms)
+
+    def _named(self, identifier: bytes, left: list[_UnderWay], now_ms: int) -> Match:
+        at = next((at for at, block in enumerate(left) if block.identifier == identifier), None)
+        if at is None or left[at].named:
+            return Match.STRAY
+        if at:
             return Match.GAP
+        left[0].named = True
+        return self._move_on(now_ms)
+
+    def passed(self, now_ms: int) -> None:
+        """The oldest block had its time, where that is all there is to go by."""
+        assert self.unsure
+        self._move_on(now_ms)
+
+    def _move_on(self, now_ms: int) -> Match:
+        first = self._under_way[0]
+        if not (first.taken and first.named and first.proved):
+            return Match.HALF
         self._under_way.popleft()
-        self._grace_used = False
+        self._grace_used = self.proving = False
         self.due_ms = None
         if self._under_way and self._under_way[0].taken:
             self.allow(now_ms)
@@ -127,9 +177,9 @@ class Window:
         return first
 
     def _request(self, identifier: bytes) -> bytes:
-        if self.confirm == "gs_h":
-            return encode.ask_confirmation(identifier)
-        return encode.BARRIER if self.confirm == "gs_r" else b""
+        name = encode.ask_confirmation(identifier) if self._by_name else b""
+        plain = encode.BARRIER if self._by_barrier else b""
+        return name + (encode.RUN_MACRO if self.macro else plain)
 
     def _needed_ms(self) -> int:
         wire_ms = self.unconfirmed_bytes * 10_000 // self._profile.baud

@@ -106,6 +106,32 @@ DEVICE_PHRASES: Final[dict[str, Phrase]] = {
         "choose another printer.profile, or copy the profile and take {missing} out of its status",
     ),
     "printer.confirmed": Phrase(_G, "逐段确认出纸（{how}）", "slips are confirmed by {how}"),
+    "printer.proved": Phrase(
+        _G,
+        "打印中途断电一定会发现（打印机宏）",
+        "power that fails in the middle of a slip is noticed, however briefly (by its macro)",
+    ),
+    "printer.unproved": Phrase(
+        _G,
+        "打印中途断电超过四分之一秒会发现（打印机没有宏）",
+        "power that fails in the middle of a slip is noticed after a quarter of a second (the"
+        " printer has no macro)",
+    ),
+    "printer.macro_unused": Phrase(
+        _A,
+        "打印机有宏，配置 {profile} 没有使用",
+        "the printer has a macro, the profile {profile} does not use it",
+        '在配置文件里写 continuity = "macro"，短暂断电也能发现',
+        'set continuity = "macro" in the profile, so that a short loss of power is noticed too',
+    ),
+    "printer.unwatched": Phrase(
+        _A,
+        "打印中途断电不会发现：打印机没有宏，端口看不到 CTS；每张小票由操作员查看",
+        "power that fails in the middle of a slip is not noticed: the printer has no macro and the"
+        " port shows no CTS; the clerk looks at each slip",
+        '复制配置文件 {profile} 并写 flow = "none"，或换一个能看到 CTS 的接口',
+        'copy the profile {profile} and set flow = "none" in it, or use an adapter that shows CTS',
+    ),
     "printer.unconfirmed": Phrase(
         _A,
         "小票无法确认",

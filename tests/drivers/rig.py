@@ -34,6 +34,7 @@ class Rig:
     )
     build: Build = field(default_factory=lambda: Build(baud=115200, line_ms=25))
     kernel_bytes: int = KERNEL_BYTES
+    sees_wire: bool = True
 
     def __post_init__(self) -> None:
         self.now = 0
@@ -49,7 +50,7 @@ class Rig:
     def plug(self) -> None:
         """The port opens."""
         self.plugged = True
-        self.engine.link_up(self.now)
+        self.engine.link_up(self.now, sees_wire=self.sees_wire)
 
     def unplug(self) -> None:
         """The port goes away, and with it what the kernel had not sent."""
@@ -100,7 +101,7 @@ class Rig:
         if self.plugged:
             self._move_bytes()
         self.engine.tick(self.now)
-        if self.plugged and self.engine.looks_at_wire:
+        if self.plugged and self.sees_wire and self.engine.looks_at_wire:
             self.engine.wire(held=not self.machine.clear_to_send, now_ms=self.now)
         self._listen()
         job_id = self.engine.startable(self.now)
@@ -146,4 +147,5 @@ def check_honest(rig: Rig, job_id: str, slip: Slip) -> None:
         assert lines == want, f"told printed, but the paper says {lines}"
     doubled = {line for line in lines if lines.count(line) > 1}
     assert not doubled, f"twice on paper: {doubled}"
-    assert rig.journal.count(job_id) == 1, "journalled exactly once"
+    put_back = [one for one in rig.told if one == JobReport(job_id, JobState.QUEUED, "not_started")]
+    assert rig.journal.count(job_id) == 1 + len(put_back), "journalled each time that it begins"

@@ -7,7 +7,7 @@ comes out whole.
 
 import pytest
 
-from drivers.emulated.machine import ALL_ANSWERS, Build, Machine
+from drivers.emulated.machine import Build
 from drivers.escpos.job import JobState
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.slip import Code128, Cut, Image, Line, Qr, Slip
@@ -143,25 +143,3 @@ def test_power_cut_inside_codes_and_images() -> None:
         one.run(60_000, "b")
         assert one.state("b") is JobState.PRINTED
         assert one.lines()[-4:] == wanted(AFTER), f"byte {byte}"
-
-
-@pytest.mark.parametrize("notice", [True, False])
-def test_power_back_within_one_block(notice: bool) -> None:
-    """The known limit, and what lifts it: the end of a torn block is confirmed unless the printer
-    says that it was switched on."""
-    answers = ALL_ANSWERS | ({"power_on"} if notice else set())
-    one = rig()
-    one.machine = Machine(Build(baud=115200, line_ms=25, answers=answers))
-    one.machine.levers.power_off_at = 335  # inside the first rows of the image
-    one.plug()
-    one.submit("a", CODES)
-    while one.machine.powered:
-        one.run(1)
-    one.machine.power_on(one.now)  # at once: the rest of the block still arrives
-    one.run(60_000, "a")
-    assert one.state("a") is (JobState.UNKNOWN if notice else JobState.PRINTED)
-    one.machine.power_off()
-    one.machine.power_on(one.now)
-    one.submit("b", AFTER)
-    one.run(60_000, "b")
-    assert one.state("b") is JobState.PRINTED and one.lines()[-4:] == wanted(AFTER)

@@ -41,8 +41,8 @@ def whats(findings: list[Finding]) -> list[str]:
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
-        (ALL_ANSWERS, ["answers", "confirmed"]),
-        (ALL_ANSWERS - {"gs_h"}, ["answers", "other_confirm"]),
+        (ALL_ANSWERS, ["answers", "confirmed", "proved"]),
+        (ALL_ANSWERS - {"gs_h"}, ["answers", "other_confirm", "proved"]),
         (frozenset({"dle_eot"}), ["answers", "unheard", "other_confirm"]),
         (frozenset(), ["mute", "unheard", "other_confirm"]),
     ],
@@ -75,6 +75,7 @@ def facts(answers: str, *identity: str) -> PrinterFacts:
         dle_eot="dle_eot" in told,
         gs_r="gs_r" in told,
         gs_h="gs_h" in told,
+        macro="macro" in told,
         identity=identity,
     )
 
@@ -91,6 +92,10 @@ SHIPPED = device_profiles.printer_profiles()
         ("generic-58-gb18030", facts(""), "silent-58"),
         ("generic-80-gb18030", facts("asb dle_eot gs_r gs_h", "HEXIAO", "EMULATED"), "emulated-80"),
         ("generic-58-nofont", facts("dle_eot gs_r"), "generic-58-nofont"),
+        ("generic-80-gb18030", facts("dle_eot gs_r"), "generic-80-polled"),
+        ("epson-tm-80", facts("dle_eot gs_r", "XPRINTER"), "generic-80-polled"),
+        ("generic-80-gb18030", facts("dle_eot"), "generic-80-unconfirmed"),
+        ("generic-80-polled", facts("asb dle_eot gs_r", "GPRINTER"), "generic-80-gb18030"),
     ],
 )
 def test_a_profile_is_proposed(used: str, told: PrinterFacts, wanted: str) -> None:
@@ -98,6 +103,29 @@ def test_a_profile_is_proposed(used: str, told: PrinterFacts, wanted: str) -> No
     profile = next(one for one in SHIPPED if one.name == used)
     found = proposed(profile, told, SHIPPED)
     assert found is not None and found.name == wanted
+
+
+@pytest.mark.parametrize(
+    ("answers", "profile", "wanted"),
+    [
+        (ALL_ANSWERS, {}, "proved"),
+        (ALL_ANSWERS | {"macro_mute"}, {"confirm": "gs_r"}, "proved"),
+        (ALL_ANSWERS, {"continuity": "none"}, "macro_unused"),
+        (ALL_ANSWERS - {"macro"}, {}, "unproved"),
+        (ALL_ANSWERS - {"macro"}, {"flow": "rtscts"}, "unwatched"),
+        (frozenset({"dle_eot"}), {}, None),
+    ],
+)
+def test_what_notices_a_loss_of_power(
+    answers: frozenset[str], profile: dict[str, str], wanted: str | None
+) -> None:
+    """The macro, or what is left without; a pty shows no wire."""
+    device = EmulatedPrinter(Build(answers=answers))
+    made = PrinterProfile(**profile)  # type: ignore[arg-type]
+    findings = whats(probe_printer(device.attach_pty(), made, answer_s=0.1))
+    device.stop()
+    told = {"proved", "macro_unused", "unproved", "unwatched"} & set(findings)
+    assert told == ({wanted} if wanted else set())
 
 
 def test_no_profile_is_proposed_where_none_fits() -> None:

@@ -9,11 +9,11 @@ import re
 import pytest
 
 from drivers.emulated.machine import ALL_ANSWERS, Build
-from drivers.escpos.engine import HOT_ALARM_MS, Engine
+from drivers.escpos.engine import Engine
 from drivers.escpos.job import Discard, Job, JobState
 from drivers.escpos.layout import lay_out
 from drivers.escpos.profile import PrinterProfile
-from drivers.escpos.status import PrinterStatus
+from drivers.escpos.status import HOT_ALARM_MS, PrinterStatus
 from tests.drivers.rig import Rig, check_honest, numbered, wanted
 
 SLIP = numbered(20)
@@ -253,7 +253,7 @@ def test_xoff_for_ever_is_unknown_and_nothing_comes_later() -> None:
 
 def test_what_the_system_still_holds_never_comes_out_later() -> None:
     """The host's own buffer took everything; after giving up it is thrown away, not printed."""
-    one = with_profile(flow="xonxoff")
+    one = with_profile(flow="xonxoff", continuity="none")
     one.plug()
     one.run(2_000)
     one.machine.levers.xoff = True

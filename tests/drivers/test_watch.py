@@ -4,7 +4,7 @@ import pytest
 
 from drivers.escpos import encode
 from drivers.escpos.handshake import ANSWER_MS as HANDSHAKE_MS
-from drivers.escpos.handshake import TRIES, Handshake
+from drivers.escpos.handshake import BURST_MS, MACRO_BARRIERS, TRIES, Handshake
 from drivers.escpos.layout import Block
 from drivers.escpos.outbox import Kind, Outbox
 from drivers.escpos.profile import PrinterProfile
@@ -168,11 +168,11 @@ def test_a_barrier_alone_proves_after_the_time() -> None:
     one = handshake("gs_h")
     one.start()
     one.asked(0, 100)
-    assert one.heard(Barrier(0)) and not one.done
+    assert one.heard(Barrier(0), 110) and not one.done
     assert not one.tick(99 + HANDSHAKE_MS, stopped=False) and not one.done
     one.tick(100 + HANDSHAKE_MS, stopped=False)
     assert (one.done, one.confirm) == (True, "gs_r")
-    assert not one.heard(Barrier(0))
+    assert not one.heard(Barrier(0), 3_000) and not one.macro
 
 
 def test_no_answer_to_the_question_but_to_others() -> None:
@@ -181,15 +181,15 @@ def test_no_answer_to_the_question_but_to_others() -> None:
     one.start()
     one.asked(0, 0)
     assert not one.tick(HANDSHAKE_MS, stopped=False), "nothing was heard: no conclusion"
-    assert not one.heard(RealTime(OK))
+    assert not one.heard(RealTime(OK), 2_500)
     assert one.tick(2 * HANDSHAKE_MS, stopped=False), "alive again: ask anew"
     for attempt in range(1, TRIES + 1):
         one.start()
         one.asked(0, 0)
-        one.heard(RealTime(OK))
+        one.heard(RealTime(OK), 5)
         assert one.tick(HANDSHAKE_MS, stopped=False) is (attempt < TRIES)
     assert (one.done, one.confirm) == (True, "none")
-    assert one.heard(Printed(b"none")) is False
+    assert one.heard(Printed(b"none"), 9_000) is False
 
 
 def test_a_stopped_printer_is_not_judged() -> None:
@@ -197,7 +197,7 @@ def test_a_stopped_printer_is_not_judged() -> None:
     one = handshake("gs_h")
     one.start()
     one.asked(0, 0)
-    one.heard(RealTime(OK))
+    one.heard(RealTime(OK), 5)
     assert not one.tick(HANDSHAKE_MS, stopped=True) and not one.done and not one.fresh
 
 
@@ -211,19 +211,52 @@ def test_without_confirmation_there_is_nothing_to_ask() -> None:
     assert not one.done
 
 
+@pytest.mark.parametrize(("barriers", "macro"), [(1, False), (2, False), (3, True), (4, True)])
+@pytest.mark.parametrize("confirm", ["gs_h", "gs_r"])
+def test_the_number_of_barriers_tells_of_the_macro(
+    confirm: str, barriers: int, macro: bool
+) -> None:
+    """One for the macro as it is recorded or not, two for its runs, one plain."""
+    one = handshake(confirm)
+    request = one.start()
+    assert encode.RUN_MACRO not in request and b"\x1d^\x02\x00\x00" in request
+    one.asked(0, 0)
+    for number in range(barriers):
+        assert one.heard(Barrier(0), number) and not one.done
+    if confirm == "gs_h":
+        assert one.heard(Printed(next(identifiers(0))), 10) and one.confirm == "gs_h"
+    else:
+        early = barriers - 1 + BURST_MS
+        assert not one.tick(early, stopped=False)
+        assert one.done is (barriers > MACRO_BARRIERS), "all are there, and none is left over"
+        one.tick(HANDSHAKE_MS, stopped=False)
+    assert one.done and one.macro is macro
+    one.without_macro()
+    assert encode.macro_trial(PrinterProfile()) not in one.start() and not one.macro
+
+
+def test_a_barrier_is_enough_where_no_macro_is_tried() -> None:
+    """continuity = none in the profile."""
+    one = Handshake(PrinterProfile(confirm="gs_r", continuity="none"), identifiers(0))
+    assert one.start() == encode.BARRIER + encode.ASB_ON
+    one.asked(0, 0)
+    assert one.heard(Barrier(0), 5) and one.done and not one.macro
+
+
 def test_the_window_counts_bytes_and_order() -> None:
     """Two blocks fit, the third waits; the first confirmed makes room; a skipped one is a gap."""
     profile = PrinterProfile(window=100)
-    window = Window((Block(b"a" * 35, 1),) * 3, profile, "gs_h", identifiers(5))
-    names = list(zip(range(3), identifiers(5), strict=False))
+    window = Window((Block(b"a" * 35, 1),) * 3, profile, identifiers(5), confirm="gs_h")
+    names = [Printed(name) for _, name in zip(range(3), identifiers(5), strict=False)]
     assert window.next_block() and window.next_block() and window.next_block() is None
     assert window.unconfirmed_bytes == 2 * (35 + 11)
-    assert window.confirmed(names[0][1], 0) is Match.STRAY, "it has not left yet"
+    assert window.heard(names[0], 0) is Match.STRAY, "it has not left yet"
     window.block_taken(10)
     window.block_taken(20)
-    assert window.confirmed(b"....", 0) is Match.STRAY
-    assert window.confirmed(names[1][1], 0) is Match.GAP
-    assert window.confirmed(names[0][1], 30) is Match.NEXT
+    assert window.heard(Printed(b"...."), 0) is Match.STRAY
+    assert window.heard(Barrier(0), 0) is Match.STRAY, "no block asked for one"
+    assert window.heard(names[1], 0) is Match.GAP
+    assert window.heard(names[0], 30) is Match.NEXT
     assert window.due_ms is not None
     window.hold()
     assert window.due_ms is None
@@ -231,13 +264,56 @@ def test_the_window_counts_bytes_and_order() -> None:
     assert window.grace(50) and not window.grace(60)
 
 
+@pytest.mark.parametrize("name_first", [True, False])
+def test_a_block_with_a_macro_needs_both_answers(name_first: bool) -> None:
+    """Nothing leaves before the macro was run; then a name and the macro for each, in any order."""
+    blocks = (Block(b"a" * 35, 1), Block(b"b" * 35, 1))
+    window = Window(blocks, PrinterProfile(), identifiers(5), confirm="gs_h", macro=True)
+    names = [Printed(name) for _, name in zip(range(3), identifiers(5), strict=False)]
+    assert window.proving
+    assert window.next_block() == encode.ask_confirmation(names[0].identifier) + encode.RUN_MACRO
+    assert window.next_block() is None, "not before it is answered"
+    window.block_taken(0)
+    for name in names:
+        answers: list[Printed | Barrier] = [name, Barrier(0)]
+        first, second = answers if name_first else answers[::-1]
+        assert window.heard(first, 1) is Match.HALF and not window.done
+        assert window.heard(name, 1) is (Match.STRAY if name_first else Match.NEXT)
+        if name_first:
+            assert window.heard(second, 1) is Match.NEXT
+        if name is names[0]:
+            assert not window.proving
+            for block in blocks:
+                data = window.next_block()
+                assert data is not None and data.startswith(block.data)
+                window.block_taken(1)
+    assert window.done
+
+
+def test_a_name_before_the_macro_of_the_block_in_front_is_a_gap() -> None:
+    """Its power failed behind the first name: the macro is gone, the second name is answered."""
+    blocks = (Block(b"a", 1), Block(b"b", 1))
+    window = Window(blocks, PrinterProfile(), identifiers(5), confirm="gs_h", macro=True)
+    names = [Printed(name) for _, name in zip(range(3), identifiers(5), strict=False)]
+    window.next_block()
+    window.block_taken(0)
+    window.heard(names[0], 0)
+    window.heard(Barrier(0), 0)
+    for _ in blocks:
+        window.next_block()
+        window.block_taken(0)
+    assert window.heard(names[1], 1) is Match.HALF
+    assert window.heard(names[2], 1) is Match.GAP
+
+
 def test_a_block_larger_than_the_window_goes_alone() -> None:
     """A single command may be larger; nothing is with it under way."""
-    window = Window((Block(b"x" * 500, 1), Block(b"y", 1)), PrinterProfile(window=100), "none",
-                    identifiers(0))  # fmt: skip
+    blocks = (Block(b"x" * 500, 1), Block(b"y", 1))
+    window = Window(blocks, PrinterProfile(window=100), identifiers(0), confirm="none")
     assert window.next_block() and window.next_block() is None and window.unsure
     window.block_taken(0)
-    assert window.confirmed(None, 1) is Match.NEXT and not window.done
+    window.passed(1)
+    assert not window.done
     assert window.next_block() == b"y" and window.next_block() is None
 
 

@@ -23,7 +23,7 @@ from config.loader import Loaded
 from config.schema import Kiosk, Printer, Scanner, Settings
 from drivers.emulated import register
 from drivers.emulated.bench import Bench
-from drivers.emulated.machine import ALL_ANSWERS
+from drivers.emulated.machine import ALL_ANSWERS, ODD_ANSWERS
 from drivers.emulated.scanner import Piece
 from drivers.escpos.profile import CHARSETS
 from drivers.escpos.slip import Line, Slip
@@ -351,7 +351,7 @@ def test_emulated_printer_serves_a_foreign_host(tmp_path: Path) -> None:
 def test_an_emulated_printer_is_built_as_asked() -> None:
     """The choices of the command line are those of the machine; an answer that is none is wrong
     use."""
-    assert set(PRINTER_ANSWERS) == ALL_ANSWERS | {"power_on"}
+    assert set(PRINTER_ANSWERS) == ALL_ANSWERS | ODD_ANSWERS
     assert PRINTER_CHARSETS == CHARSETS
     assert cli.main(["emulate", "printer", "--replies", "asb,smoke"]) == 2
 
