@@ -9,6 +9,7 @@ per process, so a replay to another process only repeats what is idempotent.
 
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -22,8 +23,6 @@ from central.service import Central
 from sync import acks, signing
 from sync.limits import NONCE_BYTES, REPLAY_MEMORY_S
 from sync.signing import Message
-
-_SWEEP_EVERY: Final = 1_024
 
 LATELY_MS: Final = 5_000
 """For so long a terminal may still read the feed after it was revoked or fenced elsewhere."""
@@ -56,14 +55,19 @@ class NonceMemory:
     def __init__(self) -> None:
         """Begin with none."""
         self._lock = threading.Lock()
-        self._until: dict[tuple[str, str], int] = {}
+        self._until = OrderedDict[tuple[str, str], int]()
+
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._until)
 
     def seen(self, keyid: str, nonce: str, now_ms: int) -> bool:
         """Remember a nonce; True if it was there before."""
         with self._lock:
-            if len(self._until) % _SWEEP_EVERY == 0:
-                self._until = {pair: end for pair, end in self._until.items() if end > now_ms}
-            before = self._until.get((keyid, nonce), 0) > now_ms
+            # The oldest stand first, so each is looked at once, when its time is over.
+            while self._until and next(iter(self._until.values())) <= now_ms:
+                self._until.popitem(last=False)
+            before = self._until.pop((keyid, nonce), 0) > now_ms
             self._until[keyid, nonce] = now_ms + REPLAY_MEMORY_S * 1000
             return before
 
