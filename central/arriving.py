@@ -136,6 +136,11 @@ def _read(
     return Said(str(entry.kind), entry.at, entry.clock, entry.clerk, entry.totals, moved)
 
 
+def read_alone(upload: Upload, index: int, prev: str) -> Said | None:
+    """What an entry says whose neighbours' totals are not known; None: it cannot be believed."""
+    return _read(upload, index, prev=prev, totals=None, floor=Totals())
+
+
 def booking_row(
     merchant: int, stream: Any, line: Line, received: int, long_ms: int
 ) -> Booked | None:

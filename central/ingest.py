@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, select, tuple_
 
-from central import alarms, arriving, booking, bulk, claims, forks, policies, schema
+from central import alarms, arriving, booking, bulk, claims, filling, forks, policies, schema
 from central.arriving import Line, Upload
 from central.booked import QUARANTINED, Booked
 from central.booking import Results
@@ -133,6 +133,8 @@ def _examined(
     if differs is not None:
         forks.keep_branch(central, work, upload, hashes, differs)
         return Forked(differs)
+    if new:
+        filling.fill_in(work, stream, upload, hashes)
     # Never before what the stream already holds, so that entries of one terminal keep their order.
     received = max(work.now, stream.entered_at)
     return Batch(stream, arriving.read_new(stream, upload, hashes, new), received)
