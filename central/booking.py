@@ -16,6 +16,7 @@ from msgspec.structs import astuple, replace
 
 from central import bulk, catalogue, ledger, schema, sealing
 from central.booked import COLUMNS, NEW, Booked
+from central.catalogue import Places
 from central.ledger import Voucher
 from central.service import Work
 from vouchers import booking as rules
@@ -31,30 +32,33 @@ Grouped = dict[str, list[Booked]]
 class Results:
     """What a transaction books.
 
-    `outlets` has those of each bucket. `rows` are those to write, `vouchers` those that changed, as
-    they are now; both by voucher. `fresh` are the new bookings as written, by POSID and epoch.
+    `places` has where each product is good. `rows` are those to write, `vouchers` those that
+    changed, as they are now; both by voucher. `fresh` are the new bookings as written, by POSID and
+    epoch.
     """
 
-    outlets: Mapping[int, frozenset[int]]
+    places: Mapping[int, Places]
     rows: Grouped = field(default_factory=dict)
     vouchers: dict[str, Voucher] = field(default_factory=dict)
     fresh: dict[tuple[str, int], list[Booked]] = field(default_factory=dict)
 
     def facts(self, voucher: Voucher) -> VoucherFacts:
         """What the rules ask of a voucher."""
+        good = self.places[voucher.product]
         return VoucherFacts(
             shares=voucher.shares - voucher.used_before,
             refunded_shares=voucher.refunded_shares,
             valid_from=voucher.valid_from,
             valid_until=voucher.valid_until,
-            outlets=self.outlets[voucher.own_bucket],
+            outlets=good.outlets,
             home=voucher.home,
+            former=good.former,
         )
 
 
 def rebook(work: Work, voucher_ids: Collection[str]) -> None:
     """Judge all entries of these vouchers again and store what changed."""
-    results = Results(_outlets(work))
+    results = Results(catalogue.places(work))
     found = ledger.find_all(work, voucher_ids, lock=True)
     ledger.write_all(work, _judge(work, found, {name: [] for name in voucher_ids}, results))
     _store(work, results)
@@ -72,7 +76,7 @@ def book(work: Work, new: Sequence[Booked], *, hopeful: bool) -> Results:
     if not new:
         return Results({})
     grouped = _grouped(new)
-    results = Results(_outlets(work))
+    results = Results(catalogue.places(work))
     if hopeful:
         _add_plain(work, grouped, results)
     rest = {name: rows for name, rows in grouped.items() if name not in results.vouchers}
@@ -80,10 +84,6 @@ def book(work: Work, new: Sequence[Booked], *, hopeful: bool) -> Results:
         _book_locked(work, rest, results)
     _store(work, results)
     return results
-
-
-def _outlets(work: Work) -> dict[int, frozenset[int]]:
-    return {bucket: frozenset(those) for bucket, those in catalogue.buckets(work).items()}
 
 
 def _grouped(rows: Sequence[Booked]) -> Grouped:

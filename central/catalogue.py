@@ -6,9 +6,9 @@ ever; a product without outlets does not exist (decision 12).
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, Table, func, select
 
@@ -112,7 +112,12 @@ def add_product(central: Central, new: NewProduct) -> Product | Refused:
         product = next_number(work, schema.products, schema.products.c.product)
         work.connection.execute(
             schema.products.insert().values(
-                merchant=work.merchant, product=product, bucket=bucket, version=1, **_columns(new)
+                merchant=work.merchant,
+                product=product,
+                bucket=bucket,
+                version=1,
+                moving=0,
+                **_columns(new),
             )
         )
         work.put(CATALOGUE, "product", str(product))
@@ -202,6 +207,41 @@ def _product(row: Any) -> Product:
             slip_text=row.slip_text,
         ),
     )
+
+
+def buckets_of(work: Work, product_ids: Collection[int]) -> dict[int, int]:
+    """The bucket of each product, which stays that until this transaction ends."""
+    table = schema.products
+    rows = work.connection.execute(
+        select(table.c.product, table.c.bucket)
+        .where(table.c.merchant == work.merchant, table.c.product.in_(sorted(product_ids)))
+        .with_for_update(read=True)
+    )
+    return {row.product: row.bucket for row in rows}
+
+
+class Places(NamedTuple):
+    """Where a product is good, and where it was: until when (ms UTC) that may be unheard of."""
+
+    outlets: frozenset[int]
+    former: dict[int, int]
+
+
+def places(work: Work) -> dict[int, Places]:
+    """Where every product is good."""
+    product, bucket, former = schema.products, schema.buckets, schema.former_outlets
+    rows = work.connection.execute(
+        select(product.c.product, bucket.c.outlets)
+        .join(
+            bucket,
+            (bucket.c.merchant == product.c.merchant) & (bucket.c.bucket == product.c.bucket),
+        )
+        .where(product.c.merchant == work.merchant)
+    )
+    found = {row.product: Places(frozenset(json.loads(row.outlets)), {}) for row in rows}
+    for row in work.connection.execute(select(former).where(former.c.merchant == work.merchant)):
+        found[row.product].former[row.outlet] = row.until
+    return found
 
 
 def open_bucket(work: Work, outlet_ids: Sequence[int], random: Callable[[int], bytes]) -> int:

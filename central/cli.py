@@ -169,6 +169,11 @@ def _catalogue(tree: _Tree) -> None:
     new.add_argument("--auto-refund", action="store_true", help="refund without asking the seller")
     new.add_argument("--slip-text", help="text under the slip")
     new.add_argument("--online-only", action="store_true", help="never without central")
+    move = tree.add("outlets", catalogue.product_outlets, "where it is good", under=product)
+    move.add_argument("product", type=int, metavar="PRODUCT")
+    move.add_argument(
+        "--outlet", type=int, nargs="+", action="extend", default=[], metavar="ID", required=True
+    )
     tree.add("list", catalogue.product_list, "all products", under=product)
 
 

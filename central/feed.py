@@ -140,13 +140,16 @@ def read_shared(
     rows = _rows(work, bucket, start, limit)
     until = rows[-1].seq if rows else head.seq
     more = until < head.seq
+    items = tuple(_items(work, bucket, rows))
     page = FeedPage(
         from_=after,
         cursor=cursor_text(head.epoch, until),
         more=more,
         sealed_through=times.format_utc(sealing.sealed_through(work)),
-        items=tuple(_items(work, bucket, rows)),
+        items=items,
         checkpoint=None if more else Checkpoint(seq=until, live=head.live, digest=head.digest),
+        moves=moves(work),
+        buckets=_moved_to(work, items),
     )
     return SharedPage(page, _opening(page), _reflects(work, readers))
 
@@ -159,8 +162,29 @@ def _opening(page: FeedPage) -> Opening:
         "sealed_through": page.sealed_through,
         "items": page.items,
         "checkpoint": page.checkpoint,
+        "moves": page.moves,
+        "buckets": page.buckets,
     }
     return coding.opening(encode(shared).removesuffix(b"}"))
+
+
+def moves(work: Work) -> int:
+    """How often vouchers were moved between buckets, as of this moment."""
+    table = schema.counters
+    found = work.connection.execute(
+        select(table.c.value).where(table.c.merchant == work.merchant, table.c.name == schema.MOVES)
+    ).scalar()
+    return int(found or 0)
+
+
+def _moved_to(work: Work, items: Sequence[Item]) -> dict[str, tuple[int, ...]]:
+    """The outlets of the buckets that rows went to."""
+    moved = {item.bucket for item in items if isinstance(item, StateGone | SealedGone)} - {None}
+    return (
+        {str(bucket): those for bucket, those in catalogue.buckets(work).items() if bucket in moved}
+        if moved
+        else {}
+    )
 
 
 @retried
@@ -248,12 +272,12 @@ def _key_item(key: ServerKey) -> KeyPut:
 def _states(work: Work, bucket: int, refs: list[str]) -> dict[str, Item]:
     items: dict[str, Item] = {}
     for voucher in ledger.find_all(work, refs).values():
-        here = voucher.bucket == bucket
-        items[voucher.voucher] = (
-            ledger.state_item(voucher)
-            if here
-            else StateGone(op="del", voucher=voucher.voucher, version=voucher.version)
-        )
+        name = voucher.voucher
+        if voucher.bucket == bucket:
+            items[name] = ledger.state_item(voucher)
+        else:
+            now = None if voucher.retired else voucher.bucket
+            items[name] = StateGone(op="del", voucher=name, version=voucher.version, bucket=now)
     return items
 
 
@@ -263,9 +287,12 @@ def _sealed(work: Work, bucket: int, refs: list[str]) -> dict[str, Item]:
     rows = bulk.select_in(work.connection, schema.sealed, names, work.merchant, ("k", wanted))
     for row_key, record, voucher, there in rows:
         # Not in the statement: by an index of buckets it would read the whole bucket.
-        if there == bucket:
-            k = ids.b64u(row_key)
-            items[k] = SealedPut(k=k, record=ids.b64u(record), voucher=voucher)
+        k = ids.b64u(row_key)
+        items[k] = (
+            SealedPut(k=k, record=ids.b64u(record), voucher=voucher)
+            if there == bucket
+            else SealedGone(op="del", k=k, bucket=there)
+        )
     return items
 
 

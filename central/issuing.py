@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from msgspec.structs import replace
+
 from central import cards, catalogue, keys, ledger, schema, sealing, texts
 from central.catalogue import Product
 from central.database import retried
@@ -257,7 +259,8 @@ def compose(central: Central, draft: Draft, drawn: Drawn, now: int) -> Voucher:
 
 
 def insert(work: Work, issued: Sequence[New]) -> None:
-    """Store orders with their vouchers."""
+    """Store orders with their vouchers, in the buckets where their products are now."""
+    buckets = catalogue.buckets_of(work, {new.voucher.product for new in issued})
     work.connection.execute(
         schema.orders.insert(),
         [
@@ -277,7 +280,10 @@ def insert(work: Work, issued: Sequence[New]) -> None:
             for new in issued
         ],
     )
-    ledger.insert(work, [(new.voucher, new.codes) for new in issued])
+    ledger.insert(
+        work,
+        [(replace(new.voucher, bucket=buckets[new.voucher.product]), new.codes) for new in issued],
+    )
 
 
 def signed_qr(central: Central, voucher: Voucher, ring: Keyring) -> str:

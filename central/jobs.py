@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from central import cards, claims, compaction, orders, schema, sealing, signatures
+from central import cards, claims, compaction, moving, orders, schema, sealing, signatures
 from central.database import retried
 from central.errors import CentralError
 from central.service import Central, Work
@@ -75,6 +75,7 @@ JOBS: Final = (
     Job("claims", 60, _free_claims),
     Job("refunds", 60, orders.pay_due_refunds),
     Job("signatures", 60, signatures.run, signatures.portion, rest_s=_TICK_S),
+    Job("moving", 60, moving.run),
     Job("compaction", _DAY_S, compaction.run),
 )
 

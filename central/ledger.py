@@ -2,7 +2,7 @@
 
 Responsible for: reading and changing voucher rows, and saying what terminals hear of them. Not
 responsible for: why they change. Invariants: every change raises the version by one and is
-published in the bucket of the voucher's product; `used` includes what was booked and what was
+published in the voucher's bucket, that of its product; `used` includes what was booked and what was
 spent in another system before (`used_before`); a retired voucher is in no replica, and its changes
 are published to nobody.
 """
@@ -126,6 +126,12 @@ def find_all(work: Work, ids: Collection[str], *, lock: bool = False) -> dict[st
         lock=lock,
     )
     return {row[0]: Voucher(*row) for row in rows}
+
+
+def buckets_of(work: Work, ids: Collection[str]) -> dict[str, int]:
+    """The bucket of each voucher, as of this transaction."""
+    names, where = ("voucher", "bucket"), ("voucher", sorted(ids))
+    return dict(bulk.select_in(work.connection, schema.vouchers, names, work.merchant, where))
 
 
 def read_row(row: Any) -> Voucher:
@@ -263,6 +269,38 @@ def retire_all(work: Work, vouchers: Sequence[Voucher]) -> None:
     for voucher in vouchers:
         work.remove(voucher.bucket, STATE, voucher.voucher)
         work.tally(voucher.bucket, live=-1, digest=-row_digest(voucher.voucher, voucher.version))
+
+
+def move_all(work: Work, vouchers: Sequence[Voucher], bucket: int, outlets: Sequence[int]) -> None:
+    """Move locked vouchers to another bucket: gone from one and new in the other at one moment.
+
+    One whose home is not among these `outlets` any more has the only one as its home, or none.
+    """
+    after = [
+        replace(
+            voucher,
+            bucket=~bucket if voucher.retired else bucket,
+            home=_home_among(outlets, voucher.home),
+            version=voucher.version + 1,
+        )
+        for voucher in vouchers
+    ]
+    names = ("merchant", "voucher", "bucket", "home", "version")
+    rows = [(work.merchant, v.voucher, v.bucket, v.home, v.version) for v in after]
+    bulk.update(work.connection, schema.vouchers, 2, names, rows)
+    for old, new in zip(vouchers, after, strict=True):
+        if old.retired:
+            continue
+        work.remove(old.bucket, STATE, old.voucher)
+        work.tally(old.bucket, live=-1, digest=-row_digest(old.voucher, old.version))
+        work.put(new.bucket, STATE, new.voucher)
+        work.tally(new.bucket, live=1, digest=row_digest(new.voucher, new.version))
+
+
+def _home_among(outlets: Sequence[int], home: int | None) -> int | None:
+    if home is None or home in outlets:
+        return home
+    return outlets[0] if len(outlets) == 1 else None
 
 
 def revive(work: Work, voucher: Voucher) -> Voucher:

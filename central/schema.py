@@ -109,7 +109,11 @@ products: Final = _table(
     _int("auto_refund"),
     _text("slip_text", optional=True),
     _int("version"),
+    _int("moving"),  # 1 while vouchers still lie in the bucket where it was (central.moving)
 )
+
+# Where a product was good, and until when that may be unheard of.
+former_outlets: Final = _table("former_outlets", _key("product"), _key("outlet"), _int("until"))
 
 orders: Final = _table(
     "orders",
@@ -155,7 +159,7 @@ vouchers: Final = _table(
     # Room in each page for the next state of its rows: most updates then touch no index.
     postgresql_with={"fillfactor": 70},
 )
-Index("vouchers_by_product", vouchers.c.merchant, vouchers.c.product)
+Index("vouchers_by_product", vouchers.c.merchant, vouchers.c.product, vouchers.c.voucher)
 
 # Live and reserved codes of all generations up to each voucher's horizon: what a new secret must
 # not collide with (design, section 6).
@@ -196,14 +200,8 @@ sealing: Final = _table(
     _int("issued_at"),
     _int("taken_until", optional=True),
 )
-Index(
-    "sealing_in_order",
-    sealing.c.merchant,
-    sealing.c.urgent,
-    sealing.c.valid_from,
-    sealing.c.voucher,
-    sealing.c.generation,
-)
+_QUEUE: Final = ("merchant", "urgent", "valid_from", "voucher", "generation")
+Index("sealing_in_order", *(sealing.c[name] for name in _QUEUE))
 
 refunds: Final = _table(
     "refunds",
@@ -355,8 +353,9 @@ Index(
     postgresql_where=_WAITS_FOR_A_PERSON,
 )
 
-# Counters by name: `verdicts:POSID` numbers the changes of verdict of a terminal's entries.
+# By name: `verdicts:POSID` numbers a terminal's changes of verdict, MOVES those of bucket.
 counters: Final = _table("counters", _key("name", "text"), _int("value"))
+MOVES: Final = "moves"
 
 # Clerks' notes on reversals, beside the journal so that they can be deleted: then `note` is empty.
 notes: Final = _table("notes", _key("serial", "text"), _text("posid"), _text("note"), _int("at"))

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Table, bindparam, delete, func, select
+from sqlalchemy import Table, bindparam, delete, func, select, update
 
 from central import bulk, horizon, keys, leasing, ledger, schema
 from central.database import retried
@@ -93,9 +93,10 @@ def record_of(voucher: Voucher, generation: int) -> Record:
 
 
 def store(work: Work, rows: Sequence[Row]) -> None:
-    """Add sealed rows and publish them."""
+    """Add sealed rows and publish them, where their vouchers are now; those are locked or new."""
     if not rows:
         return
+    buckets = ledger.buckets_of(work, {row.voucher.voucher for row in rows})
     work.connection.execute(
         schema.sealed.insert(),
         [
@@ -105,14 +106,26 @@ def store(work: Work, rows: Sequence[Row]) -> None:
                 "record": row.record,
                 "voucher": row.voucher.voucher,
                 "generation": row.generation,
-                "bucket": row.voucher.bucket,
+                "bucket": buckets[row.voucher.voucher],
                 "vault": row.vault,
             }
             for row in rows
         ],
     )
     for row in rows:
-        work.put(row.voucher.bucket, ledger.SEALED, ids.b64u(row.k))
+        work.put(buckets[row.voucher.voucher], ledger.SEALED, ids.b64u(row.k))
+
+
+def move_all(work: Work, vouchers: Collection[str], bucket: int) -> None:
+    """Move the rows of locked vouchers to another bucket, those of cards too."""
+    table = schema.sealed
+    for part in ledger.parts(sorted(vouchers)):
+        where = (table.c.merchant == work.merchant) & table.c.voucher.in_(part)
+        rows = work.connection.execute(select(table.c.k, table.c.bucket).where(where)).all()
+        work.connection.execute(update(table).where(where).values(bucket=bucket))
+        for row in rows:
+            work.remove(row.bucket, ledger.SEALED, ids.b64u(row.k))
+            work.put(bucket, ledger.SEALED, ids.b64u(row.k))
 
 
 def forget(work: Work, vouchers: Collection[str]) -> None:

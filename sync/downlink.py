@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sync import receiver
-from sync.errors import Garbled, SyncError
+from sync.errors import Garbled, Outdated, SyncError
 from sync.feed import FeedPage, KeyGone, KeyPut
 from sync.limits import FEED_ITEMS_MAX
 from sync.ports import Ports
@@ -24,6 +24,10 @@ IDLE_PAUSE_MS: Final = 5_000
 ROUND_MS: Final = 10_000
 """While news keeps coming, the other buckets and the verdicts are asked for this often, and not
 after each page: a busy chain has news every moment, and every terminal would ask four times."""
+
+OUTDATED_MAX: Final = 5
+"""Pages in a row that were read before a move of vouchers that is known here. One or two are
+another round's doing; a central that gives no other has lost what it knew."""
 
 _PROMPT_MS: Final = 1_000
 """A long-poll that comes back empty within this was not held open."""
@@ -97,7 +101,7 @@ class Downlink:
     def _take_snapshot(self) -> None:
         ports = self._ports
         with ports.snapshot_turn:
-            manifest = ports.central.manifest(self._differs)
+            manifest = ports.central.manifest(self._differs, scope=ports.replica.scope())
             receiver.check_manifest(manifest, ports.holder.server_keys())
             path = ports.replica.download_path(manifest)
             ports.central.download(manifest, path)
@@ -127,12 +131,18 @@ class Downlink:
 
     def _follow_bucket(self, bucket: int) -> bool:
         """Pull a bucket to its end; False where the replica has to be replaced."""
-        more = True
+        more, outdated = True, 0
         while more:
             page = self._page(bucket, 0, "")
-            if not self._apply(bucket, page):
-                return False
-            more = page.more
+            try:
+                if not self._apply(bucket, page):
+                    return False
+                more, outdated = page.more, 0
+            except Outdated as error:
+                outdated += 1
+                if outdated >= OUTDATED_MAX:
+                    self._want_snapshot(str(error))
+                    return False
         return True
 
     def _page(self, bucket: int, wait_s: int, watch: str) -> FeedPage:
@@ -174,7 +184,12 @@ class Downlink:
         while news:
             asked_ms = clock.monotonic_ms()
             page = self._page(buckets[-1], wait_s, self._watch(buckets[:-1]))
-            if not self._apply(buckets[-1], page) or page.more:
+            try:
+                if not self._apply(buckets[-1], page) or page.more:
+                    return None
+            except Outdated:
+                return None
+            if page.items and self._ports.replica.buckets() != buckets:
                 return None
             news = bool(page.items)
             if news and asked_ms - self._round_ms >= ROUND_MS:

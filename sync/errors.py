@@ -5,6 +5,7 @@
     │   ├── Unreachable  no connection, or it broke before the answer was whole
     │   ├── Slow         the time allowed ran out
     │   └── Garbled      an answer that is not of this protocol, or not signed by who it should be
+    ├── Outdated         an answer older than one that came before it; ask again
     └── Refused          central said no, with a problem; `reason` is its machine name
         └── Busy         it said: not now (429 or 503), see `retry_after_s`
 
@@ -39,6 +40,10 @@ class Slow(NoContact):
 
 class Garbled(NoContact):
     """What came is not an answer of this protocol."""
+
+
+class Outdated(SyncError):
+    """What came was read before something that is known already."""
 
 
 class Refused(SyncError):

@@ -32,6 +32,7 @@ from sync.shapes import (
 )
 
 Weekday = Annotated[int, Meta(ge=1, le=7)]
+Digits = Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,9})\Z")]
 State = Literal["live", "refunding", "refunded", "voided"]
 
 
@@ -44,11 +45,14 @@ class SealedPut(Answer, frozen=True, kw_only=True, tag_field="t", tag="sealed"):
     voucher: Uuid
 
 
-class SealedGone(Answer, frozen=True, kw_only=True, tag_field="t", tag="sealed"):
-    """A sealed row that can open no voucher any more."""
+class SealedGone(
+    Answer, frozen=True, kw_only=True, omit_defaults=True, tag_field="t", tag="sealed"
+):
+    """A sealed row that left this bucket: to `bucket`, or it can open no voucher any more."""
 
     op: Literal["del"]
     k: RowKey
+    bucket: Small | None = None
 
 
 class StatePut(Answer, frozen=True, kw_only=True, tag_field="t", tag="state"):
@@ -68,12 +72,13 @@ class StatePut(Answer, frozen=True, kw_only=True, tag_field="t", tag="state"):
     home: Small | None = None
 
 
-class StateGone(Answer, frozen=True, kw_only=True, tag_field="t", tag="state"):
-    """A voucher that left this bucket or is long over."""
+class StateGone(Answer, frozen=True, kw_only=True, omit_defaults=True, tag_field="t", tag="state"):
+    """A voucher that left this bucket: to `bucket`, or it is long over."""
 
     op: Literal["del"]
     voucher: Uuid
     version: Positive
+    bucket: Small | None = None
 
 
 class ProductPut(Answer, frozen=True, kw_only=True, tag_field="t", tag="product"):
@@ -164,7 +169,12 @@ class Checkpoint(Answer, frozen=True, kw_only=True):
 
 
 class FeedPage(Answer, frozen=True, kw_only=True):
-    """A page: the changes after `from_` up to `cursor`. `checkpoint` only where `more` is false."""
+    """A page: the changes after `from_` up to `cursor`. `checkpoint` only where `more` is false.
+
+    `moves` counts how often central had moved vouchers between buckets when it read the page: a
+    page with fewer is older than one with more, whatever their buckets. `buckets` are the outlets
+    of those that items of the page moved to.
+    """
 
     from_: Cursor = msgspec.field(name="from")
     cursor: Cursor
@@ -173,6 +183,8 @@ class FeedPage(Answer, frozen=True, kw_only=True):
     reflects: Reflects | None = None
     items: tuple[Item, ...] = ()
     checkpoint: Checkpoint | None = None
+    moves: Count = 0
+    buckets: dict[str, tuple[Small, ...]] = msgspec.field(default_factory=dict)
 
 
 class _Envelope(Answer, frozen=True, kw_only=True):
@@ -183,6 +195,8 @@ class _Envelope(Answer, frozen=True, kw_only=True):
     reflects: Reflects | None = None
     items: Annotated[list[msgspec.Raw], Meta(max_length=FEED_ITEMS_MAX)]
     checkpoint: Checkpoint | None = None
+    moves: Count = 0
+    buckets: dict[Digits, tuple[Small, ...]] = msgspec.field(default_factory=dict)
 
 
 class _Kind(Answer, frozen=True, kw_only=True):
@@ -216,6 +230,8 @@ def decode_page(body: bytes) -> FeedPage:
         reflects=envelope.reflects,
         items=items,
         checkpoint=envelope.checkpoint,
+        moves=envelope.moves,
+        buckets=envelope.buckets,
     )
 
 

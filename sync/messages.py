@@ -6,7 +6,7 @@ sender and by central. Invariants: a request is decoded strictly (unknown fields
 and missing fields refuse it), an answer tolerantly (unknown fields are read past).
 """
 
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -111,7 +111,6 @@ class Enrolment(Answer, frozen=True, kw_only=True):
     policy: Policy
     previous_head: Hash | None = None
     previous_totals: Totals | None = None
-    scope: Literal["merchant", "outlet"] = "merchant"
 
 
 class Head(Answer, frozen=True, kw_only=True):

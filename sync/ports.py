@@ -28,6 +28,7 @@ from sync.messages import (
     VerdictsPage,
 )
 from sync.notes import Note, NotesAnswer
+from sync.policy import Scope
 from sync.sender import Fence, JournalLine
 
 
@@ -96,8 +97,15 @@ class JournalPort(Protocol):
 class ReplicaPort(Protocol):
     """What central told us. A redemption only reads it."""
 
+    def scope(self) -> Scope:
+        """Whose vouchers this replica is to hold."""
+        ...
+
     def buckets(self) -> Sequence[int]:
-        """The buckets to pull, 0 (the catalogue) first; asked again after every page of 0."""
+        """The buckets to pull, 0 (the catalogue) first; asked again after every bucket.
+
+        What is here of other buckets goes first. Raises ValueError when that cannot be stored.
+        """
         ...
 
     def cursor(self, bucket: int) -> str:
@@ -113,7 +121,8 @@ class ReplicaPort(Protocol):
 
         The caller has checked that `page.from_` is the bucket's cursor. Where there is no replica
         yet, one is created. Returns the bucket's own state after the page for comparison, or None
-        where the replica does not keep count. Raises ValueError for an item that cannot be stored.
+        where the replica does not keep count. Raises ValueError for an item that cannot be stored,
+        `Outdated` for a page that central read before the last move of vouchers known here.
         """
         ...
 
@@ -220,8 +229,11 @@ class CentralPort(Protocol):
         """`GET /feed`. `watch`: the other buckets' cursors, so that news of any ends a wait."""
         ...
 
-    def manifest(self, differs: str | None = None) -> Manifest:
-        """`GET /snapshot`. `differs`: the place (`bucket:cursor`) where a checkpoint differed."""
+    def manifest(self, differs: str | None = None, *, scope: Scope = "merchant") -> Manifest:
+        """`GET /snapshot`. `differs`: the place (`bucket:cursor`) where a checkpoint differed.
+
+        `scope` `outlet`: only the buckets of the caller's outlet are wanted.
+        """
         ...
 
     def download(self, manifest: Manifest, path: Path) -> None:

@@ -16,9 +16,10 @@ from typing import Final
 from sync.acks import MANIFEST_DOMAIN, Signed, compose_manifest, verify
 from sync.errors import Busy, Garbled, Refused, SyncError
 from sync.feed import Checkpoint, FeedPage
-from sync.limits import FEED_ITEMS_MAX, SCHEMAS_SERVED, SNAPSHOT_BYTES_MAX
+from sync.limits import FEED_ITEMS_MAX, SNAPSHOT_BYTES_MAX
 from sync.messages import Manifest
 from sync.pacing import Pace, after_failure
+from sync.replica_schema import REPLICA_SCHEMA
 
 BEGINNING: Final = "0"
 """The cursor before everything."""
@@ -129,7 +130,7 @@ def check_manifest(manifest: Manifest, keys: Mapping[int, bytes]) -> None:
         schema=manifest.schema,
     )
     verify(MANIFEST_DOMAIN, Signed(text, manifest.kid, manifest.sig), keys)
-    if manifest.schema not in SCHEMAS_SERVED:
+    if manifest.schema != REPLICA_SCHEMA:
         raise Garbled(f"a snapshot of schema {manifest.schema} is not for this program")
     if not 0 < manifest.size <= SNAPSHOT_BYTES_MAX:
         raise Garbled(f"a snapshot of {manifest.size} bytes")

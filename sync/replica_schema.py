@@ -3,13 +3,15 @@
 Responsible for: the DDL, the version of that schema and the form of its pages, in one place for
 both sides. Not responsible for: opening, filling or reading the file.
 Invariants: `sealed` is sorted by `k` and practically immutable; times are integer milliseconds
-UTC; a state row with NULL `reflects_*` reflects this terminal's entries as `streams` says.
+UTC; a state row with NULL `reflects_*` reflects this terminal's entries as `streams` says; `bucket`
+is whose feed a row is of, and its complement (below 0) while a row waits for the feed of the bucket
+that it moved to.
 """
 
 import struct
 from typing import Final
 
-REPLICA_SCHEMA: Final = 1
+REPLICA_SCHEMA: Final = 2
 
 PAGE_BYTES: Final = 4096
 RESERVED_BYTES: Final = 64
@@ -22,7 +24,8 @@ TABLES: Final = (
     CREATE TABLE sealed (
         k BLOB PRIMARY KEY CHECK (length(k) = 16),
         record BLOB NOT NULL,
-        voucher TEXT NOT NULL
+        voucher TEXT NOT NULL,
+        bucket INTEGER NOT NULL
     ) WITHOUT ROWID, STRICT
     """,
     """
@@ -36,7 +39,8 @@ TABLES: Final = (
         valid_until INTEGER NOT NULL,
         home INTEGER,
         reflects_epoch INTEGER,
-        reflects_seq INTEGER
+        reflects_seq INTEGER,
+        bucket INTEGER NOT NULL
     ) WITHOUT ROWID, STRICT
     """,
     """
@@ -68,6 +72,12 @@ TABLES: Final = (
     ) STRICT
     """,
     """
+    CREATE TABLE bucket (
+        id INTEGER PRIMARY KEY,
+        outlets TEXT NOT NULL
+    ) STRICT
+    """,
+    """
     CREATE TABLE cursor (
         bucket INTEGER PRIMARY KEY,
         cursor TEXT NOT NULL
@@ -84,6 +94,9 @@ TABLES: Final = (
 
 META_KEYS: Final = ("schema", "merchant", "sealed_through", "policy")
 """What `meta` holds at least: `REPLICA_SCHEMA`, the merchant's id, RFC 3339, policy as JSON."""
+
+MOVES_KEY: Final = "moves"
+"""Where `meta` keeps the highest `FeedPage.moves` of all that was applied."""
 
 
 def blank() -> bytes:

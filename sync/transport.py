@@ -27,6 +27,7 @@ from sync import coding, farewell, journal_messages, messages, notes, signing
 from sync.errors import Busy, Garbled, Refused, Slow, Unreachable
 from sync.feed import FeedPage, decode_page
 from sync.limits import ANSWER_BYTES_MAX, SCHEMA
+from sync.policy import Scope
 from sync.problems import decode_problem
 from sync.snapshot_file import Download
 
@@ -171,9 +172,12 @@ class HttpCentral:
         answer_s = max(self._terms.answer_s, wait_s + WAIT_MARGIN_S)
         return decode_page(self._exchange(self._get("/feed", query, answer_s)))
 
-    def manifest(self, differs: str | None = None) -> messages.Manifest:
+    def manifest(
+        self, differs: str | None = None, *, scope: Scope = "merchant"
+    ) -> messages.Manifest:
         """`GET /snapshot`; tells central where a checkpoint differed."""
         query = {} if differs is None else {"differs": differs}
+        query |= {} if scope == "merchant" else {"scope": scope}
         return messages.decode_manifest(self._exchange(self._get("/snapshot", query)))
 
     def verdicts(self, after: str) -> messages.VerdictsPage:

@@ -168,12 +168,12 @@ def _rows(page: FeedPage) -> _Rows:
     states: list[tuple[object, ...]] = []
     for item in page.items:
         if isinstance(item, SealedPut):
-            sealed.append((unb64u(item.k), unb64u(item.record), item.voucher))
+            sealed.append((unb64u(item.k), unb64u(item.record), item.voucher, bench_shop.BUCKET))
             states.append((item.voucher, *_STANDING))
     return sealed, states
 
 
-_STANDING: Final = (1, "live", 0, 0, 0, times.DAY_MS, bench_shop.OUTLET, None, None)
+_STANDING: Final = (1, "live", 0, 0, 0, times.DAY_MS, bench_shop.OUTLET, None, None, 1)
 
 
 def _upsert(pages: Sequence[_Rows], path: Path, key: bytes) -> None:
@@ -185,10 +185,10 @@ def _upsert(pages: Sequence[_Rows], path: Path, key: bytes) -> None:
 
 
 _SEALED: Final = (
-    "INSERT INTO sealed VALUES (?, ?, ?) ON CONFLICT (k) DO UPDATE SET record = excluded.record,"
+    "INSERT INTO sealed VALUES (?, ?, ?, ?) ON CONFLICT (k) DO UPDATE SET record = excluded.record,"
     " voucher = excluded.voucher"
 )
 _STATE: Final = (
-    "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (voucher) DO UPDATE SET"
+    "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (voucher) DO UPDATE SET"
     " version = excluded.version, state = excluded.state, used = excluded.used"
 )

@@ -199,6 +199,7 @@ def _catalogue(connection: apsw.Connection, now: int) -> None:
         "INSERT INTO product VALUES (?, 1, '面包 Bread', ?, '[]', 0, 1, 100, NULL)",
         (PRODUCT, json.dumps([OUTLET])),
     )
+    connection.execute("INSERT INTO bucket VALUES (1, ?)", (json.dumps([OUTLET]),))
 
 
 def _fill(connection: apsw.Connection, rows: int, now: int) -> None:
@@ -210,7 +211,7 @@ def _fill(connection: apsw.Connection, rows: int, now: int) -> None:
         sealed_rows = [(next(keys_in_order), record, voucher_of(n)) for n in numbers]
         states = [(voucher_of(n), *_standing(now)) for n in numbers]
         with connection:  # one transaction each: the write-ahead log stays small
-            connection.executemany("INSERT INTO sealed VALUES (?, ?, ?)", sealed_rows)
+            connection.executemany("INSERT INTO sealed VALUES (?, ?, ?, 1)", sealed_rows)
             connection.executemany(_STATE, states)
 
 
@@ -219,7 +220,7 @@ def _filler() -> bytes:
     return bytes(len(_sealed(_record(0), "0", "0000", Vault(1, bytes(16), *COST_LIGHT))[1]))
 
 
-_STATE: Final = "INSERT INTO state VALUES (?, 1, 'live', 0, 0, ?, ?, ?, NULL, NULL)"
+_STATE: Final = "INSERT INTO state VALUES (?, 1, 'live', 0, 0, ?, ?, ?, NULL, NULL, 1)"
 
 
 def _standing(now: int) -> tuple[int, int, int]:
@@ -249,7 +250,7 @@ def _issue(connection: apsw.Connection, number: int, vault: Vault, now: int) -> 
     record = _record(number)
     found = Presented(codes.derive(record.secret, 0), f"{number % 10_000:04d}")
     row_key, row = _sealed(record, found.code, found.last4, vault)
-    connection.execute("INSERT INTO sealed VALUES (?, ?, ?)", (row_key, row, record.voucher))
+    connection.execute("INSERT INTO sealed VALUES (?, ?, ?, 1)", (row_key, row, record.voucher))
     connection.execute(_STATE, (record.voucher, *_standing(now)))
     return found
 

@@ -188,7 +188,6 @@ def _identity(
         vault_t=answer.vault.t,
         vault_m=answer.vault.m,
         vault_p=answer.vault.p,
-        scope=answer.scope,
         policy=answer.policy,
         previous_head=answer.previous_head,
         previous_totals=None

@@ -45,7 +45,6 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     vault_t: int
     vault_m: int
     vault_p: int
-    scope: str = "merchant"
     policy: Policy = Policy()
     previous_head: str | None = None
     previous_totals: dict[str, int] | None = None

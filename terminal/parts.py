@@ -94,6 +94,10 @@ class Parts:
     _limits: tuple[Policy, OfflineLimits] | None = None
     _today: tuple[int, int, int] = (0, 0, 0)
 
+    def confined_to(self) -> int | None:
+        """The outlet whose vouchers alone are held here; None: those of every outlet."""
+        return self.identity.outlet if self.policy.replica.scope == "outlet" else None
+
     def moment(self, estimate: Estimate) -> Moment:
         """When and where, for the rules."""
         return Moment(

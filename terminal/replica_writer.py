@@ -7,32 +7,25 @@ here; a page is applied whole or not; until a snapshot is encrypted, checked and
 file serves.
 """
 
-import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import apsw
-import msgspec
 
 from sync import feed
+from sync.errors import Outdated
 from sync.feed import FeedPage
 from sync.messages import Manifest
-from sync.replica_schema import REPLICA_SCHEMA
-from terminal import database, keys, replica_count, snapshots
+from sync.replica_schema import MOVES_KEY, REPLICA_SCHEMA
+from terminal import database, keys, replica_count, replica_scope, snapshots
 from terminal.errors import OutOfService
 from terminal.replica import damage_mark
+from terminal.replica_rows import AT_ONCE, Rows
+from terminal.replica_scope import set_meta
 from vouchers import times
-from vouchers.ids import unb64u
-
-_Bound = tuple[bytes | str | int | None, ...]
-
-_AT_ONCE: Final = 50
-"""Rows between two looks at whether a clerk waits: about a millisecond of work."""
 
 
 class Applied(NamedTuple):
@@ -48,11 +41,19 @@ class ReplicaWriter:
     """
 
     def __init__(
-        self, path: Path, key: bytes, *, make_way: Callable[[], None] = lambda: None
+        self,
+        path: Path,
+        key: bytes,
+        *,
+        make_way: Callable[[], None] = lambda: None,
+        outlet: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`make_way` is called every millisecond of work or so; it may wait for somebody."""
+        """`make_way` is called every millisecond of work or so; it may wait for somebody.
+
+        `outlet` answers whose buckets are wanted now; None: those of every outlet.
+        """
         self._path, self._key = path, key
-        self._make_way = make_way
+        self._make_way, self._outlet = make_way, outlet
         self._lock = threading.RLock()
         self._connection: apsw.Connection | None = None
         self._complete: dict[int, str] = {}
@@ -77,10 +78,16 @@ class ReplicaWriter:
         return row is not None and row[0] == str(REPLICA_SCHEMA)
 
     def buckets(self) -> list[int]:
-        """The catalogue first, then every bucket that a product names."""
+        """The catalogue first, then every bucket that is wanted; the others are let go.
+
+        Raises ValueError when they cannot be.
+        """
         with self._storing() as connection:
-            rows = connection.execute("SELECT DISTINCT bucket FROM product WHERE bucket != 0")
-            return [0, *sorted(int(str(row[0])) for row in rows)]
+            outlet = self._outlet()
+            for bucket in replica_scope.unwanted(connection, outlet):
+                replica_scope.let_go(connection, bucket, self._make_way)
+                self._complete.pop(bucket, None)
+            return replica_scope.wanted(connection, outlet)
 
     def cursor(self, bucket: int) -> str:
         """Where a bucket stands; `0` before its first page."""
@@ -90,13 +97,19 @@ class ReplicaWriter:
     def apply(self, bucket: int, page: FeedPage) -> Applied:
         """Apply a page and its cursor in one transaction.
 
-        Raises ValueError when it cannot be stored; nothing of it was then.
+        Raises ValueError when it cannot be stored, Outdated when central read it before a move of
+        vouchers that is known here; nothing of it was stored then.
         """
         with self._storing() as connection, connection:
             if _cursor(connection, bucket) != page.from_:
                 return Applied(policy=False, own=None)
+            _check_moves(connection, page)
+            replica_scope.learn(connection, {int(b): those for b, those in page.buckets.items()})
+            wanted = frozenset(replica_scope.wanted(connection, self._outlet()))
             own = self._count(connection, bucket, page)
-            self._apply_all(connection, page)
+            Rows(connection, bucket, wanted, self._make_way).apply(page)
+            for named in wanted.intersection(map(int, page.buckets)):
+                replica_scope.await_rows(connection, named)
             connection.execute(
                 "INSERT INTO cursor VALUES (?, ?)"
                 " ON CONFLICT (bucket) DO UPDATE SET cursor = excluded.cursor",
@@ -108,14 +121,14 @@ class ReplicaWriter:
                 if page.more:
                     _lower_sealed_through(connection, page.sealed_through)
                 else:
-                    _set_sealed_through(connection, complete)
+                    _set_sealed_through(connection, complete, self._outlet())
         self._complete = complete
         return Applied(any(isinstance(item, feed.PolicyPut) for item in page.items), own)
 
     def confirm(self, at_ms: int) -> None:
         """Everything central had was applied at this moment."""
         with self._storing() as connection:
-            _set_meta(connection, "fresh_at", times.format_utc(at_ms))
+            set_meta(connection, "fresh_at", times.format_utc(at_ms))
 
     def install(
         self, snapshot: Path, manifest: Manifest, swap: Callable[[Callable[[], None]], None]
@@ -148,44 +161,12 @@ class ReplicaWriter:
         tally = replica_count.begun(connection, bucket, page.from_)
         if tally is None:
             return None
-        counting = replica_count.Counting(connection, tally)
+        counting = replica_count.Counting(connection, bucket, tally)
         states = [item for item in page.items if isinstance(item, feed.StatePut | feed.StateGone)]
-        for start in range(0, len(states), _AT_ONCE):
+        for start in range(0, len(states), AT_ONCE):
             self._make_way()
-            counting.add(states[start : start + _AT_ONCE])
-        return replica_count.keep(connection, bucket, page.cursor, counting.tally)
-
-    def _apply_all(self, connection: apsw.Connection, page: FeedPage) -> None:
-        """Sealed rows and states, which are many, in runs and in the order of the file.
-
-        Neighbours in the file are found without searching it anew. The sort keeps what happened to
-        one row in its order, and no table knows another's.
-        """
-        sealed: list[feed.SealedPut | feed.SealedGone] = []
-        states: list[feed.StatePut | feed.StateGone] = []
-        for item in page.items:
-            match item:
-                case feed.SealedPut() | feed.SealedGone():
-                    sealed.append(item)
-                case feed.StatePut() | feed.StateGone():
-                    states.append(item)
-                case _:
-                    _apply_other(connection, item)
-        for gone, run in groupby(sealed, lambda item: isinstance(item, feed.SealedGone)):
-            self._store(connection, _SEALED_GONE if gone else _SEALED_PUT, map(_sealed_row, run))
-        row = _StateRows(page.reflects)
-        for gone, moved in groupby(states, lambda item: isinstance(item, feed.StateGone)):
-            self._store(connection, _STATE_GONE if gone else _STATE_PUT, map(row, moved))
-
-    def _store(self, connection: apsw.Connection, statement: str, rows: Iterable[_Bound]) -> None:
-        connection.executemany(statement, self._gently(sorted(self._gently(rows), key=_FIRST)))
-
-    def _gently(self, rows: Iterable[_Bound]) -> Iterator[_Bound]:
-        """Rows, with room for the counter between them: Python runs one thread at a time."""
-        for number, row in enumerate(rows):
-            if number % _AT_ONCE == 0:
-                self._make_way()
-            yield row
+            counting.add(states[start : start + AT_ONCE])
+        return replica_count.keep(connection, bucket, page.cursor, counting)
 
     @contextmanager
     def _storing(self) -> Iterator[apsw.Connection]:
@@ -235,135 +216,26 @@ def _lower_sealed_through(connection: apsw.Connection, moment: str) -> None:
     )
 
 
-def _set_sealed_through(connection: apsw.Connection, complete: Mapping[int, str]) -> None:
+def _check_moves(connection: apsw.Connection, page: FeedPage) -> None:
+    """Pages of two buckets tell in one order who has a voucher; the earlier word comes too late."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (MOVES_KEY,)).fetchone()
+    known = 0 if row is None else int(str(row[0]))
+    if page.moves < known:
+        raise Outdated(f"a page from before move {known}, of {page.moves}")
+    if page.moves > known:
+        set_meta(connection, MOVES_KEY, str(page.moves))
+
+
+def _set_sealed_through(
+    connection: apsw.Connection, complete: Mapping[int, str], outlet: int | None
+) -> None:
     """The promise is about all buckets that hold vouchers: as of the one that is furthest behind.
 
     Half a bucket, or half of them, keeps an earlier promise.
     """
-    rows = connection.execute("SELECT DISTINCT bucket FROM product WHERE bucket != 0")
-    moments = [complete.get(int(str(row[0]))) for row in rows] or list(complete.values())
+    wanted = replica_scope.wanted(connection, outlet)
+    moments = [complete.get(bucket) for bucket in wanted if bucket != replica_scope.CATALOGUE]
+    moments = moments or list(complete.values())
     known = [moment for moment in moments if moment is not None]
     if len(known) == len(moments):
-        _set_meta(connection, "sealed_through", min(known))
-
-
-def _set_meta(connection: apsw.Connection, key: str, value: str) -> None:
-    connection.execute(
-        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (key, value),
-    )
-
-
-_FIRST: Final = itemgetter(0)
-_SEALED_PUT: Final = (
-    "INSERT INTO sealed VALUES (?, ?, ?) ON CONFLICT (k) DO UPDATE SET"
-    " record = excluded.record, voucher = excluded.voucher"
-)
-_SEALED_GONE: Final = "DELETE FROM sealed WHERE k = ?"
-_STATE_PUT: Final = (
-    "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (voucher) DO UPDATE SET version = excluded.version, state = excluded.state,"
-    " generation = excluded.generation, used = excluded.used,"
-    " valid_from = excluded.valid_from, valid_until = excluded.valid_until,"
-    " home = excluded.home, reflects_epoch = excluded.reflects_epoch,"
-    " reflects_seq = excluded.reflects_seq WHERE excluded.version >= state.version"
-)
-_STATE_GONE: Final = "DELETE FROM state WHERE voucher = ? AND version <= ?"
-
-
-def _sealed_row(item: feed.SealedPut | feed.SealedGone) -> _Bound:
-    if isinstance(item, feed.SealedGone):
-        return (unb64u(item.k),)
-    return unb64u(item.k), unb64u(item.record), item.voucher
-
-
-class _StateRows:
-    """What is bound for a state; what the page reflects and its few validities are read once."""
-
-    def __init__(self, reflects: feed.Reflects | None) -> None:
-        self._reflects = (None, None) if reflects is None else (reflects.epoch, reflects.seq)
-        self._times: dict[str, int] = {}
-
-    def __call__(self, item: feed.StatePut | feed.StateGone) -> _Bound:
-        if isinstance(item, feed.StateGone):
-            return item.voucher, item.version
-        return (
-            item.voucher,
-            item.version,
-            item.state,
-            item.generation,
-            item.used,
-            self._time(item.valid_from),
-            self._time(item.valid_until),
-            item.home,
-            *self._reflects,
-        )
-
-    def _time(self, text: str) -> int:
-        found = self._times.get(text)
-        if found is None:
-            found = self._times[text] = times.parse_utc(text)
-        return found
-
-
-_Other = (
-    feed.ProductPut
-    | feed.ProductGone
-    | feed.OutletPut
-    | feed.OutletGone
-    | feed.PolicyPut
-    | feed.KeyPut
-    | feed.KeyGone
-)
-
-
-def _apply_other(connection: apsw.Connection, item: _Other) -> None:
-    match item:
-        case feed.PolicyPut(policy=policy):
-            _set_meta(connection, "policy", msgspec.json.encode(policy).decode())
-        case feed.KeyPut() | feed.KeyGone():
-            pass  # what is believed of central does not go with a voucher list (`holding`)
-        case _:
-            _apply_catalogue(connection, item)
-
-
-def _apply_catalogue(
-    connection: apsw.Connection,
-    item: feed.ProductPut | feed.ProductGone | feed.OutletPut | feed.OutletGone,
-) -> None:
-    match item:
-        case feed.ProductPut():
-            connection.execute(
-                "INSERT INTO product VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (id) DO UPDATE SET version = excluded.version, name = excluded.name,"
-                " outlets = excluded.outlets, weekdays = excluded.weekdays,"
-                " online_only = excluded.online_only, bucket = excluded.bucket,"
-                " price_fen = excluded.price_fen, slip_text = excluded.slip_text"
-                " WHERE excluded.version >= product.version",
-                (
-                    item.id,
-                    item.version,
-                    item.name,
-                    json.dumps(item.outlets),
-                    json.dumps(item.weekdays),
-                    int(item.online_only),
-                    item.bucket,
-                    item.price_fen,
-                    item.slip_text,
-                ),
-            )
-        case feed.ProductGone():
-            connection.execute(
-                "DELETE FROM product WHERE id = ? AND version <= ?", (item.id, item.version)
-            )
-        case feed.OutletPut():
-            connection.execute(
-                "INSERT INTO outlet VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-                " version = excluded.version, name = excluded.name"
-                " WHERE excluded.version >= outlet.version",
-                (item.id, item.version, item.name),
-            )
-        case feed.OutletGone():
-            connection.execute(
-                "DELETE FROM outlet WHERE id = ? AND version <= ?", (item.id, item.version)
-            )
+        set_meta(connection, "sealed_through", min(known))

@@ -56,7 +56,10 @@ class SyncWorker:
         self._counter = counter
         self._central: HttpCentral = connect(counter, insecure_http=insecure_http)
         self._writer = ReplicaWriter(
-            counter.parts.data.replica, database_key, make_way=counter.make_way
+            counter.parts.data.replica,
+            database_key,
+            make_way=counter.make_way,
+            outlet=counter.parts.confined_to,
         )
         self._ports = Ports(
             journal=JournalOfTerminal(counter),

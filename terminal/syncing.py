@@ -21,6 +21,7 @@ from sync.acks import Ack, ServerTime
 from sync.errors import NoContact, SyncError
 from sync.feed import Checkpoint, FeedPage, StatePut
 from sync.notes import Note
+from sync.policy import Scope
 from sync.ports import StreamHead
 from sync.sender import Fence, JournalLine, told_to_stop
 from sync.snapshot_file import part_of
@@ -173,8 +174,12 @@ class ReplicaOfTerminal:
     def __init__(self, counter: ShopCounter, writer: ReplicaWriter) -> None:
         self._counter, self._writer = counter, writer
 
+    def scope(self) -> Scope:
+        """Whose vouchers the owner wants here."""
+        return self._counter.parts.policy.replica.scope
+
     def buckets(self) -> Sequence[int]:
-        """The buckets to pull, the catalogue first."""
+        """The buckets to pull, the catalogue first; what is here of others goes."""
         return self._writer.buckets()
 
     def cursor(self, bucket: int) -> str:

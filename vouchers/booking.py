@@ -7,7 +7,7 @@ entries and their arrival numbers alone, so a later entry may change them; each 
 borne by exactly one entry.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -44,7 +44,8 @@ _CLAIM_RANK, _HOME_RANK, _HUB_RANK, _LONE_RANK = range(4)
 class VoucherFacts(Struct, frozen=True):
     """What central knows of a voucher: `refunded_shares` are voided by refunds already paid.
 
-    Validity in milliseconds UTC, half-open. `outlets` are those of its product.
+    Validity in milliseconds UTC, half-open. `outlets` are those of its product; in a `former` one
+    it was good until it must have been heard that it is no longer (ms UTC).
     """
 
     shares: int
@@ -53,6 +54,7 @@ class VoucherFacts(Struct, frozen=True):
     valid_until: int
     outlets: frozenset[int]
     home: int | None
+    former: Mapping[int, int] = {}
 
 
 class Arrived(Protocol):
@@ -240,7 +242,7 @@ def _plain(facts: VoucherFacts, use: Use) -> Judgement:
 
 def _verdict_within(facts: VoucherFacts, use: Arrived) -> Verdict:
     """The verdict on a use that is within the shares."""
-    if use.outlet not in facts.outlets:
+    if use.outlet not in facts.outlets and use.at >= facts.former.get(use.outlet, 0):
         return Verdict.WRONG_OUTLET
     if facts.valid_from - LATE_TOLERANCE_MS <= use.at < facts.valid_until + LATE_TOLERANCE_MS:
         return Verdict.ACCEPTED

@@ -68,6 +68,16 @@ class Guess(Part, frozen=True, kw_only=True):
     window_minutes: Limit = 10
 
 
+Scope = Literal["merchant", "outlet"]
+"""Whose vouchers a terminal holds: those of every outlet, or those that are good at its own."""
+
+
+class Replica(Part, frozen=True, kw_only=True):
+    """What of central's vouchers a terminal holds (design, section 6)."""
+
+    scope: Scope = "merchant"
+
+
 class Receipt(Part, frozen=True, kw_only=True):
     """What stands on a slip."""
 
@@ -93,6 +103,7 @@ class Policy(Part, frozen=True, kw_only=True):
     lookup: Lookup = Lookup()
     reversal: Reversal = Reversal()
     guess: Guess = Guess()
+    replica: Replica = Replica()
     receipt: Receipt = Receipt()
     cli: Cli = Cli()
     slip_text: str | None = None

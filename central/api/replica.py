@@ -29,7 +29,8 @@ _CURSOR: Final = re.compile(r"0|1\.[0-9a-f]{1,16}\.\d{1,16}", re.ASCII)
 def manifest(request: AnyRequest) -> Response[bytes]:
     """The signed manifest of a snapshot; one is built if there is none fresh enough.
 
-    `differs`: the place, `bucket:cursor`, at which the caller's checkpoint differed.
+    `differs`: the place, `bucket:cursor`, at which the caller's checkpoint differed. `scope`
+    `outlet`: with the vouchers that are good at the caller's outlet only.
     """
     who = wire.called(request, b"")
     differs = request.query_params.get("differs")
@@ -37,7 +38,9 @@ def manifest(request: AnyRequest) -> Response[bytes]:
         pages.report(wire.desk(request).central, pages.DIFFERS, who.terminal.posid, differs)
     offers = request.app.state["offers"]
     assert isinstance(offers, snapshot.Offers)
-    built = offers.offer()
+    only = request.query_params.get("scope") == "outlet"
+    here = snapshot.buckets_at(wire.desk(request).central, who.terminal.outlet) if only else None
+    built = offers.offer(buckets=here)
     if built is None:
         words = "the first snapshot is being built"
         raise ProblemError(503, "out_of_service", words, retry_after_s=15)

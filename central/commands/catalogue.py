@@ -4,7 +4,7 @@ import argparse
 from datetime import timedelta
 from typing import Final
 
-from central import catalogue, texts
+from central import catalogue, moving, texts
 from central.catalogue import NewProduct, Product
 from central.commands.context import Context
 from central.errors import Refused
@@ -84,6 +84,18 @@ def _day(central: Central, text: str | None, later: int) -> int | Refused | None
     if isinstance(day, Refused):
         return day
     return times.day_start(day + timedelta(days=later), central.zone)
+
+
+def product_outlets(context: Context, args: argparse.Namespace) -> int:
+    """Make a product good at other outlets, with the vouchers sold of it."""
+    with context.central() as central:
+        made = moving.change_outlets(central, args.product, args.outlet)
+        if isinstance(made, Refused):
+            return context.output.refuse(made)
+        values = {"ok": True, **_product(central, made.product), "moved": made.vouchers}
+    where = ", ".join(map(str, made.product.outlets))
+    words = f"product {args.product} is good at {where}; vouchers moved: {made.vouchers}"
+    return context.output.say(values, words)
 
 
 def product_list(context: Context, _args: argparse.Namespace) -> int:

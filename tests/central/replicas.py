@@ -20,9 +20,9 @@ from terminal.replica_writer import ReplicaWriter
 
 KEY = bytes(range(32))
 _SHOWN = {
-    "sealed": "SELECT k, record, voucher FROM sealed",
-    "state": "SELECT voucher, version, state, generation, used, valid_from, valid_until, home"
-    " FROM state",
+    "sealed": "SELECT k, record, voucher, bucket FROM sealed",
+    "state": "SELECT voucher, version, state, generation, used, valid_from, valid_until, home,"
+    " bucket FROM state",
     "product": "SELECT * FROM product",
     "outlet": "SELECT * FROM outlet",
     "policy": "SELECT value FROM meta WHERE key = 'policy'",
@@ -30,19 +30,20 @@ _SHOWN = {
 
 
 class Replica:
-    """One replica that follows the feed page by page."""
+    """One replica that follows the feed page by page, of one outlet or of all."""
 
-    def __init__(self, central: Central, folder: Path) -> None:
+    def __init__(self, central: Central, folder: Path, outlet: int | None = None) -> None:
         folder.mkdir(parents=True)
-        self.central, self.folder = central, folder
-        self.writer = ReplicaWriter(folder / "replica.db", KEY)
+        self.central, self.folder, self.outlet = central, folder, outlet
+        self.writer = ReplicaWriter(folder / "replica.db", KEY, outlet=lambda: self.outlet)
         self.snapshots = self.compared = 0
         self.old: list[tuple[int, FeedPage]] = []
         self.start_anew()
 
     def start_anew(self) -> None:
         """Install the snapshot that central has to give."""
-        built = snapshot.current(self.central)
+        here = None if self.outlet is None else snapshot.buckets_at(self.central, self.outlet)
+        built = snapshot.current(self.central, here)
         with self.central.read() as work:
             manifest = snapshot.manifest(built, keys.load(work))
         path = snapshot.file_of(self.central, built.sha256)

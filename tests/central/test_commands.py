@@ -94,7 +94,7 @@ def test_the_whole_life_of_an_order(shop: Command) -> None:
     assert shop.one("report", "products")["sold"] == 3
     assert shop.one("report", "sealing")["waiting_current"] == 0
     ran = [job["job"] for job in shop("jobs", "run")]
-    assert ran == ["sealing", "claims", "refunds", "signatures", "compaction"]
+    assert ran == ["sealing", "claims", "refunds", "signatures", "moving", "compaction"]
     assert all(job["ran_at"] for job in shop("jobs", "list"))
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, event
 from sync import journal_messages, messages
 from sync.errors import Busy, Garbled, Refused, Slow, Unreachable
 from sync.feed import FeedPage, decode_page
+from sync.policy import Scope
 from sync.problems import decode_problem
 from sync.snapshot_file import Download
 from tests.simulation.seams import Crash
@@ -196,9 +197,11 @@ class Wire:
         query = {"bucket": str(bucket), "after": after, "limit": str(items)}
         return decode_page(self._get("feed", query))
 
-    def manifest(self, differs: str | None = None) -> messages.Manifest:
+    def manifest(
+        self, differs: str | None = None, *, scope: Scope = "merchant"
+    ) -> messages.Manifest:
         assert differs is None, f"a replica differs from central at {differs}"
-        return messages.decode_manifest(self._get("snapshot"))
+        return messages.decode_manifest(self._get("snapshot", {"scope": scope}))
 
     def verdicts(self, after: str) -> messages.VerdictsPage:
         return messages.decode_verdicts_page(self._get("verdicts", {"after": after}))

@@ -112,8 +112,10 @@ class Service:
             case ["feed"]:
                 return self._feed(request)
             case ["snapshot"]:
-                wire.called(request, b"")
-                built = snapshot.current(self.central)
+                who = wire.called(request, b"")
+                own = asked.query.get("scope") == "outlet"
+                here = snapshot.buckets_at(self.central, who.terminal.outlet) if own else None
+                built = snapshot.current(self.central, here)
                 return messages.encode(snapshot.manifest(built, self.desk.gate.ring))
             case ["snapshots", sha256]:
                 wire.called(request, b"")

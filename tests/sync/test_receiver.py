@@ -15,6 +15,7 @@ from sync.messages import Manifest, encode
 from sync.pacing import Pace
 from sync.problems import Problem
 from sync.receiver import Follow, Pause, Receiving, TakeSnapshot
+from sync.replica_schema import REPLICA_SCHEMA
 from tests.sync.peer import CENTRAL, KEYS, NOW, Bucket, Copy, refusal, uuid
 
 
@@ -96,7 +97,7 @@ def manifest(**changes):
         "size": 4096,
         "cursor": {"0": "1.a.5"},
         "sealed_through": NOW,
-        "schema": 1,
+        "schema": REPLICA_SCHEMA,
     } | changes
     text = acks.compose_manifest(**fields)
     signed = acks.sign(acks.MANIFEST_DOMAIN, text, kid=1, key=CENTRAL)
@@ -119,7 +120,7 @@ def test_a_signed_manifest_is_believed():
             receiver.check_manifest(Manifest(**(fields | change)), KEYS)
 
 
-@pytest.mark.parametrize("change", [{"schema": 2}, {"size": 0}, {"size": SNAPSHOT_BYTES_MAX + 1}])
+@pytest.mark.parametrize("change", [{"schema": 1}, {"size": 0}, {"size": SNAPSHOT_BYTES_MAX + 1}])
 def test_a_manifest_that_is_not_for_us(change):
     """Signed, but of another schema or an impossible size."""
     with pytest.raises(Garbled):

@@ -20,10 +20,11 @@ def database():
 def test_the_tables_are_the_contract(database):
     """Design section 6 names two; the others carry the catalogue and the cursors."""
     names = {row[0] for row in database.execute("SELECT name FROM sqlite_master")}
-    assert {"sealed", "state", "streams", "product", "outlet", "cursor", "meta"} <= names
+    assert {"sealed", "state", "streams", "product", "outlet", "bucket", "cursor", "meta"} <= names
     columns = [row[1] for row in database.execute("PRAGMA table_info(state)")]
     assert columns[:5] == ["voucher", "version", "state", "generation", "used"]
-    assert columns[5:] == ["valid_from", "valid_until", "home", "reflects_epoch", "reflects_seq"]
+    assert columns[5:8] == ["valid_from", "valid_until", "home"]
+    assert columns[8:] == ["reflects_epoch", "reflects_seq", "bucket"]
 
 
 def test_a_blank_file_leaves_room_in_each_page(tmp_path):
@@ -34,8 +35,8 @@ def test_a_blank_file_leaves_room_in_each_page(tmp_path):
         assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         for statement in TABLES:
             file.execute(statement)
-        rows = [(n.to_bytes(16), bytes([255]) * 150, "v") for n in range(500)]
-        file.executemany("INSERT INTO sealed VALUES (?, ?, ?)", rows)
+        rows = [(n.to_bytes(16), bytes([255]) * 150, "v", 1) for n in range(500)]
+        file.executemany("INSERT INTO sealed VALUES (?, ?, ?, ?)", rows)
         file.commit()
         assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert file.execute("PRAGMA page_size").fetchone() == (PAGE_BYTES,)
@@ -48,10 +49,10 @@ def test_a_blank_file_leaves_room_in_each_page(tmp_path):
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO sealed VALUES (x'00', x'00', 'v')",
-        "INSERT INTO state VALUES ('v', 1, 'expired', 0, 0, 0, 0, NULL, NULL, NULL)",
-        "INSERT INTO state VALUES ('v', 1, 'live', 0, -1, 0, 0, NULL, NULL, NULL)",
-        "INSERT INTO state VALUES ('v', 'one', 'live', 0, 0, 0, 0, NULL, NULL, NULL)",
+        "INSERT INTO sealed VALUES (x'00', x'00', 'v', 1)",
+        "INSERT INTO state VALUES ('v', 1, 'expired', 0, 0, 0, 0, NULL, NULL, NULL, 1)",
+        "INSERT INTO state VALUES ('v', 1, 'live', 0, -1, 0, 0, NULL, NULL, NULL, 1)",
+        "INSERT INTO state VALUES ('v', 'one', 'live', 0, 0, 0, 0, NULL, NULL, NULL, 1)",
     ],
 )
 def test_nonsense_is_not_stored(database, statement):

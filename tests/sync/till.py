@@ -12,13 +12,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync import acks, keyring, messages, signing
-from sync.errors import Refused
+from sync.errors import Outdated, Refused
 from sync.feed import ProductPut, StatePut
 from sync.journal_messages import decode_set_aside
 from sync.messages import HelloRequest, SentHead
 from sync.notes import Note, NotesAnswer, decode_notes_request
 from sync.ports import Ports, StreamHead
 from sync.problems import Problem, problem_type
+from sync.replica_schema import REPLICA_SCHEMA
 from sync.transport import HttpCentral, Terms
 from tests.sync.peer import CENTRAL, KEYS, NOW, Bucket, Chain, Copy, Peer
 from tests.sync.server import Answered, Asked
@@ -54,6 +55,8 @@ class Till:
     posid: str = "T1"
     keys: dict = field(default_factory=lambda: dict(KEYS))
     told_keys: list = field(default_factory=list)
+    wanted_scope: str = "merchant"
+    moves: int = 0
 
     def epochs(self):
         return sorted(self.chains)
@@ -92,8 +95,11 @@ class Till:
     def store_verdict_page(self, page):
         self.pages.append(page)
 
+    def scope(self):
+        return self.wanted_scope
+
     def buckets(self):
-        return self.catalogue
+        return list(self.catalogue)
 
     def cursor(self, bucket):
         return self.copies[bucket].cursor if bucket in self.copies else "0"
@@ -104,6 +110,8 @@ class Till:
     def apply_page(self, bucket, page):
         if self.full_disk:
             raise OSError("no space left")
+        if page.moves < self.moves:
+            raise Outdated("from before a move")
         self.empty = False
         for item in page.items:
             if isinstance(item, ProductPut) and item.bucket not in self.catalogue:
@@ -247,7 +255,7 @@ class Service:
             "size": len(self.file()),
             "cursor": {str(n): f"1.a.{len(b.log)}" for n, b in self.buckets.items()},
             "sealed_through": NOW,
-            "schema": 1,
+            "schema": REPLICA_SCHEMA,
         }
         text = acks.compose_manifest(**fields)
         signed = acks.sign(acks.MANIFEST_DOMAIN, text, kid=1, key=CENTRAL)

@@ -93,6 +93,7 @@ class Shop:
             self.set_meta("fresh_at", times.format_utc(NOW))
             self.set_meta("sealed_through", times.format_utc(NOW))
             self.database.execute("INSERT INTO outlet VALUES (1, 1, 'East Gate'), (2, 1, '西门')")
+            self.database.execute("INSERT INTO bucket VALUES (1, '[1]')")
         self.product(1, outlets=[HERE])
         self.product(2, outlets=[HERE, THERE])
 
@@ -178,11 +179,11 @@ class Shop:
                     shares * 1000,
                 )
                 self.database.execute(
-                    "INSERT INTO sealed VALUES (?, ?, ?)",
+                    "INSERT INTO sealed VALUES (?, ?, ?, 1)",
                     (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher),
                 )
             self.database.execute(
-                "INSERT INTO state VALUES (?, 1, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+                "INSERT INTO state VALUES (?, 1, ?, ?, ?, ?, ?, ?, NULL, NULL, 1)",
                 (sample.voucher, state, generation, used, *valid, home),
             )
         return sample
@@ -211,7 +212,7 @@ class Shop:
                 sample.shares * 1000,
             )
             self.database.execute(
-                "INSERT INTO sealed VALUES (?, ?, ?)",
+                "INSERT INTO sealed VALUES (?, ?, ?, 1)",
                 (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher),
             )
 

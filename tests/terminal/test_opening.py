@@ -173,7 +173,7 @@ def test_a_former_number_opens_no_code_that_was_made_here(shop: Shop, counter: S
     )
     with shop.database:
         row = (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher)
-        shop.database.execute("INSERT INTO sealed VALUES (?, ?, ?)", row)
+        shop.database.execute("INSERT INTO sealed VALUES (?, ?, ?, 1)", row)
         shop.set_meta("sealed_through", times.format_utc(NOW + DAY_MS))
     assert reason(counter.look_up(sample.code(1), sample.last4)) is Reason.UNKNOWN_OR_WRONG
     assert view(counter, sample.code(1), "9876").left == 2

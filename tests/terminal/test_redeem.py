@@ -267,7 +267,7 @@ def test_central_s_row_of_the_last_code_makes_further_codes(
     key = sealed.stretch(sample.code(1), sample.last4, shop.vault)
     record = Record(sample.voucher, next_secret, 1, 9, 5, 1, HERE, 5000)
     row = (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher)
-    shop.database.execute("INSERT INTO sealed VALUES (?, ?, ?)", row)
+    shop.database.execute("INSERT INTO sealed VALUES (?, ?, ?, 1)", row)
     done = redeem(counter, sample.code(1), sample.last4)
     assert done.successor_code == codes.derive(next_secret, 2)
     assert view(counter, done.successor_code, sample.last4).left == 3

@@ -291,14 +291,15 @@ def snapshot(
         key = sealed.stretch(sample_code, last4, shop.vault)
         record = sealed.Record(VOUCHER, b"z" * 32, 0, 9, 1, 7, HERE, 900)
         database.execute(
-            "INSERT INTO sealed VALUES (?, ?, ?)",
+            "INSERT INTO sealed VALUES (?, ?, ?, 4)",
             (key.row_key, sealed.seal(record, key, bytes(12)), VOUCHER),
         )
         database.execute(
-            "INSERT INTO state VALUES (?, 1, 'live', 0, 0, ?, ?, 1, NULL, NULL)",
+            "INSERT INTO state VALUES (?, 1, 'live', 0, 0, ?, ?, 1, NULL, NULL, 4)",
             (VOUCHER, NOW - DAY_MS, NOW + DAY_MS),
         )
         database.execute("INSERT INTO product VALUES (7, 1, 'Tea', '[1]', '[]', 0, 4, 900, NULL)")
+        database.execute("INSERT INTO bucket VALUES (4, '[1]')")
     database.close()
     return path
 

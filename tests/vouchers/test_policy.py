@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "lookup": {"budget_ms": 400},
     "reversal": {"clerk_minutes": 10},
     "guess": {"per_code": 5, "lock_minutes": 15, "per_terminal": 20, "window_minutes": 10},
+    "replica": {"scope": "merchant"},
     "receipt": {"successor": "always"},
     "cli": {"redeem": "allow"},
     "slip_text": None,
