@@ -7,7 +7,7 @@ answer believed as a terminal does it; lag is measured from the moment a commit 
 
 import multiprocessing
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -121,7 +121,7 @@ def lag(engine: str, terminals: int, seconds: int) -> LagFigure:
         ):
             seen = bench_crowd.listen(crowd, address, start, seconds=seconds)
             peak = peak_mb(pid)
-            commits = _drained(told)
+            commits = drained(told)
     return _figure(engine, terminals, seconds, seen, commits, peak)
 
 
@@ -199,10 +199,12 @@ def _redeem(url: str, uploads: list[Upload], every_s: float, told: Connection) -
         told.send((int(cursor.rsplit(".", 1)[1]), committed))
 
 
-def _drained(told: Connection) -> list[tuple[int, float]]:
+def drained(told: Connection) -> list[tuple[int, float]]:
+    """What was told so far; whoever tells may have come to its end already."""
     commits = []
-    while told.poll():
-        commits.append(told.recv())
+    with suppress(EOFError):
+        while told.poll():
+            commits.append(told.recv())
     return commits
 
 

@@ -35,7 +35,7 @@ def stretch(md5: str, vault: Vault) -> SealKey:
 def store(central: Central, work: Work, voucher: Voucher, person: SealKey, vault: Vault) -> None:
     """Seal a voucher under the next row of a person, and publish it."""
     # Two at once that take the same row: the key lets one of them through, the other is retried.
-    index = len(_rows(work, person))
+    index = len(_held_rows(work, person))
     if index >= ID_ROWS_MAX:  # somebody imports with one made-up number
         _LOG.warning("voucher %s opens by no card: its card opens too many", voucher.voucher)
         return
@@ -45,6 +45,19 @@ def store(central: Central, work: Work, voucher: Voucher, person: SealKey, vault
     )
     row = sealing.Row(voucher, schema.CARD_ROW, key.row_key, record, vault.epoch)
     sealing.store(work, [row])
+
+
+def _held_rows(work: Work, person: SealKey) -> list[tuple[bytes, int]]:
+    """The rows of a person, for whoever adds one or takes all away: one after the other. Else a row
+    could stay behind where nobody finds it.
+    """
+    table, first = schema.sealed, sealed.id_row(person, 0)
+    work.connection.execute(
+        select(table.c.k)
+        .where(table.c.merchant == work.merchant, table.c.k == first.row_key)
+        .with_for_update()
+    ).all()
+    return _rows(work, person)  # a look of its own: what was waited for is seen
 
 
 def _rows(work: Work, person: SealKey) -> list[tuple[bytes, int]]:
@@ -147,7 +160,7 @@ def forget(central: Central, md5: str) -> int:
                 schema.cards.c.merchant == work.merchant, schema.cards.c.md5 == md5
             )
         ).rowcount
-        rows = _rows(work, person)
+        rows = _held_rows(work, person)
         for part in ledger.parts([ids.b64u(k) for k, _ in rows]):
             work.connection.execute(
                 delete(table).where(

@@ -1,6 +1,7 @@
 """The bench of central: true journals, judged as any other, and figures that say what they are."""
 
 import json
+import multiprocessing
 
 import pytest
 
@@ -57,3 +58,14 @@ def test_a_lag_is_counted_from_the_commit() -> None:
     seen = Seen(pages=[[(20, 5.0)], [(10, 3.5)]], began=1.0, ended=9.0)
     commits = [(5, 0.5), (10, 3.0), (20, 4.0), (30, 9.5)]
     assert list(bench_feed.lags(seen, commits)) == [2.0, 1.0, 0.5, 5.0]
+
+
+def test_a_redeemer_that_ran_dry_is_heard_to_its_end() -> None:
+    """It sent all it had and ended before anybody asked."""
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    for commit in ((1, 0.5), (2, 0.7)):
+        theirs.send(commit)
+    assert bench_feed.drained(ours)[:1] == [(1, 0.5)]
+    theirs.send((3, 0.9))
+    theirs.close()
+    assert bench_feed.drained(ours) == [(3, 0.9)] and bench_feed.drained(ours) == []

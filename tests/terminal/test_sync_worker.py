@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,8 +13,10 @@ from terminal import identity as identities
 from terminal import keys
 from terminal.datadir import DataDir
 from terminal.outcomes import Redeemed
+from terminal.parts import Parts
 from tests.terminal.asking import all_entries, reason, reverse, view
 from tests.terminal.service import LAST4, Central, Paired, opened, pair, run
+from vouchers import sealed
 from vouchers.reasons import Reason
 
 
@@ -32,6 +35,13 @@ def until(condition: Callable[[], bool]) -> None:
             return
         pause.wait(0.01)
     raise AssertionError("it did not come true")
+
+
+def arrived(parts: Parts, voucher: dict[str, Any]) -> bool:
+    """The voucher's row and state are in the replica."""
+    key = sealed.stretch(voucher["code"], LAST4, parts.identity.vault)
+    here = parts.replica.sealed(key.row_key) is not None
+    return here and parts.replica.state(voucher["voucher"]) is not None
 
 
 def test_once_brings_everything_both_ways(central: Central, tmp_path: Path) -> None:
@@ -73,6 +83,8 @@ def test_the_threads_push_and_pull_by_themselves(central: Central, tmp_path: Pat
         till.worker.start()
         until(lambda: till.worker.network() == "online")
         bought = central.issue()
+        # Not by asking central for it: under load that may take longer than a clerk's budget.
+        until(lambda: till.counter.exclusive(lambda parts: arrived(parts, bought)))
         redeem(till, bought)
         till.worker.wake()
         until(lambda: till.counter.status().unacknowledged == 0)
