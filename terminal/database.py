@@ -13,13 +13,11 @@ from typing import Final
 
 import apsw
 
+from terminal import ciphers
 from terminal.errors import OutOfService
 
 KEY_BYTES: Final = 32
-_JOURNAL_CIPHER: Final = "chacha20"
-_REPLICA_CIPHER: Final = "aegis"
-"""With AES instructions it reads a page in a third of the time, and a replica has many pages
-(docs/decisions/0020-a-cipher-for-the-replica.md)."""
+_JOURNAL_CIPHER: Final = ciphers.CHACHA20
 
 _SQLITE_FIXED: Final = (3, 51, 3)
 """The first SQLite without the WAL-reset corruption bug."""
@@ -55,7 +53,8 @@ def open_journal(path: Path, key: bytes) -> apsw.Connection:
 
 def open_replica(path: Path, key: bytes, *, writable: bool = False) -> apsw.Connection:
     """Open the disposable file: WAL, NORMAL. Raises OutOfService."""
-    connection = _open(path, key, _REPLICA_CIPHER, exclusive=False)
+    cipher = ciphers.of(path)
+    connection = _open(path, key, cipher, exclusive=False)
     with _closed_on_failure(connection, path):
         connection.pragma("synchronous", "NORMAL")
         connection.set_busy_timeout(5_000)
@@ -64,7 +63,7 @@ def open_replica(path: Path, key: bytes, *, writable: bool = False) -> apsw.Conn
             path,
             synchronous=_SYNC_NORMAL,
             locking_mode="normal",
-            cipher=_REPLICA_CIPHER,
+            cipher=cipher,
         )
         if not writable:
             connection.pragma("query_only", 1)
@@ -86,15 +85,15 @@ def warm(path: Path) -> None:
 
 def unlock_replica(connection: apsw.Connection, key: bytes) -> None:
     """Read an encrypted replica through a connection that has read nothing yet."""
-    _unlock(connection, key, _REPLICA_CIPHER)
+    _unlock(connection, key, ciphers.of(Path(connection.filename)))
 
 
 def encrypt_replica(connection: apsw.Connection, key: bytes) -> None:
     """Encrypt a readable file where it lies. Raises apsw.Error.
 
-    Page by page, where its pages leave room for that (`sync.replica_schema`).
+    With AEGIS page by page, where these leave room for that (`sync.replica_schema`).
     """
-    connection.pragma("cipher", _REPLICA_CIPHER)
+    connection.pragma("cipher", ciphers.quickest())
     connection.pragma("rekey", _raw(key))
 
 

@@ -36,7 +36,7 @@ from drivers.idcard import Command
 from drivers.ports import PortFound
 from sync import messages
 from sync.problems import Problem
-from terminal import commands, database, doctor, keys
+from terminal import ciphers, commands, database, doctor, keys
 from terminal import identity as identities
 from terminal.arguments import parser
 from terminal.clock import SystemClock
@@ -522,9 +522,9 @@ def test_the_passphrase_is_asked_for_once(shop: Shop, monkeypatch: pytest.Monkey
     chosen, key = keys.choose(shop.data, "passphrase", lambda: "open sesame")
     assert chosen.source == "passphrase"
     identities.save(shop.data, identity, key)
-    for path, cipher in ((shop.data.journal, "chacha20"), (shop.data.replica, "aegis")):
+    for path in (shop.data.journal, shop.data.replica):
         connection = apsw.Connection(str(path))
-        connection.pragma("cipher", cipher)
+        connection.pragma("cipher", ciphers.of(path))
         connection.pragma("key", f"raw:{shop.key.hex()}")
         connection.pragma("journal_mode", "DELETE")
         connection.pragma("rekey", f"raw:{key.hex()}")

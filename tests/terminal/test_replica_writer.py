@@ -12,7 +12,7 @@ from sync.feed import Checkpoint, FeedPage, decode_page, digest_text, row_digest
 from sync.messages import Manifest
 from sync.replica_schema import PAGE_BYTES, REPLICA_SCHEMA, RESERVED_BYTES, TABLES, blank
 from sync.snapshot_file import part_of
-from terminal import database, snapshots
+from terminal import ciphers, database, snapshots
 from terminal.counter import ShopCounter
 from terminal.replica_writer import ReplicaWriter
 from terminal.syncing import ReplicaOfTerminal
@@ -338,8 +338,11 @@ def test_a_snapshot_takes_the_replica_s_place(
     assert not port.is_empty()
 
 
-def test_a_snapshot_is_encrypted_where_it_lies(tmp_path: Path, shop: Shop) -> None:
+def test_a_snapshot_is_encrypted_where_it_lies(
+    tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The pages keep their number and their free room, which now holds what proves them whole."""
+    monkeypatch.setattr(ciphers, "quickest", lambda: ciphers.AEGIS)
     path = snapshot(tmp_path, CODE, "1234", shop)
     plain = path.read_bytes()
     snapshots.make_ready(path, manifest(), shop.key)
@@ -350,14 +353,24 @@ def test_a_snapshot_is_encrypted_where_it_lies(tmp_path: Path, shop: Shop) -> No
         assert plain[room] == bytes(RESERVED_BYTES) != encrypted[room]
 
 
-def test_a_snapshot_without_room_for_a_tag_serves_too(
-    tmp_path: Path, shop: Shop, counter: ShopCounter, port: ReplicaOfTerminal
+@pytest.mark.parametrize("cipher", [ciphers.AEGIS, ciphers.CHACHA20])
+@pytest.mark.parametrize("begun", [b"", blank()])
+def test_a_snapshot_serves_whatever_cipher_and_room_it_has(
+    tmp_path: Path,
+    shop: Shop,
+    counter: ShopCounter,
+    port: ReplicaOfTerminal,
+    monkeypatch: pytest.MonkeyPatch,
+    cipher: str,
+    begun: bytes,
 ) -> None:
-    """A file that leaves no room in its pages is built anew on the way, and then the same."""
-    path = snapshot(tmp_path, CODE, "1234", shop, begun=b"")
-    assert path.read_bytes()[20] == 0
+    """A page without the right room is built anew, and the file is later read as it is."""
+    path = snapshot(tmp_path, CODE, "1234", shop, begun=begun)
     shop.database.close()
+    monkeypatch.setattr(ciphers, "quickest", lambda: cipher)
     port.install_snapshot(path, manifest())
+    monkeypatch.setattr(ciphers, "quickest", lambda: "another processor's")
+    assert ciphers.of(shop.data.replica) == cipher
     assert view(counter, CODE, "1234").product_name == "Tea"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import apsw
 import pytest
 
-from terminal import database
+from terminal import ciphers, database
 from terminal.counter import ShopCounter
 from terminal.outcomes import Redeemed
 from tests.terminal.asking import redeem
@@ -43,10 +43,9 @@ class Stolen:
 
     def cells(self) -> Iterator[tuple[str, object]]:
         """Every cell of both databases, opened with the stolen key; by table and column."""
-        ciphers = {self.shop.data.journal: "chacha20", self.shop.data.replica: "aegis"}
-        for path, cipher in ciphers.items():
+        for path in (self.shop.data.journal, self.shop.data.replica):
             file = apsw.Connection(str(path))
-            file.pragma("cipher", cipher)
+            file.pragma("cipher", ciphers.of(path))
             file.pragma("key", f"raw:{self.shop.key.hex()}")
             tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
             for (table,) in file.execute(tables).fetchall():
