@@ -3,7 +3,9 @@
 Responsible for: one look at the heads of all awaited buckets every quarter of a second, for all
 who wait in this process. Not responsible for: reading pages. Invariants: waiting holds no thread
 and no connection; nothing that happened before the waiting is missed, because the waiter says which
-cursor it has; when the process stops, all waiters go at once.
+cursor it has; who came just now lets news gather while many wait, so that a feed in which something
+always happens is not asked as often as the processor can answer; when the process stops, all
+waiters go at once.
 """
 
 import asyncio
@@ -21,10 +23,17 @@ from central.service import Central
 POLL_S: Final = 0.25
 """Half of it is the average delay that waiting adds; the promise is 2 s."""
 
+ANSWERS_PER_S: Final = 1_000
+"""A crowd is answered about as often, whatever its size: more than one core could do anyway."""
+
+GATHER_S_MAX: Final = 1.0
+"""The longest that news gathers for one who has just come; half of the promise."""
+
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
     cursors: Mapping[int, str]
+    since: float
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def look(self, heads: Mapping[int, str]) -> None:
@@ -57,11 +66,11 @@ class Waiters:
         """Wait until a bucket is not at its cursor; False when the time ran out first.
 
         The caller need not have looked before: what is old news already ends the wait within
-        `POLL_S`, as does a cursor that cannot be served.
+        `POLL_S` and the time that news gathers, as does a cursor that cannot be served.
         """
         if self._stopped:
             return False
-        waiter = _Waiter(cursors)
+        waiter = _Waiter(cursors, asyncio.get_running_loop().time())
         self._waiting[waiter] = None
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
@@ -86,9 +95,15 @@ class Waiters:
             present = tuple(self._waiting)
             with contextlib.suppress(OutOfService):
                 heads = await to_thread.run_sync(self._heads, present)
-                for waiter in present:
-                    waiter.look(heads)
+                self._wake(present, heads)
             await asyncio.sleep(POLL_S)
+
+    def _wake(self, present: Sequence[_Waiter], heads: Mapping[int, str]) -> None:
+        gather_s = min(GATHER_S_MAX, len(present) / ANSWERS_PER_S)
+        ripe = asyncio.get_running_loop().time() - gather_s
+        for waiter in present:
+            if waiter.since <= ripe:
+                waiter.look(heads)
 
     def _heads(self, present: Sequence[_Waiter]) -> dict[int, str]:
         awaited = {bucket for waiter in present for bucket in waiter.cursors}

@@ -12,7 +12,7 @@ from sqlalchemy import QueuePool
 
 from central import feed, orders
 from central.api.reading import WAVE, Place, SharedReads
-from central.api.waiting import Waiters
+from central.api.waiting import ANSWERS_PER_S, Waiters
 from central.database import Database
 from central.errors import OutOfService
 from central.feed import Reader, Resync, SharedPage
@@ -174,6 +174,31 @@ def test_who_waits_longest_is_woken_first(central: Central) -> None:
         assert order == list(range(500))
 
     run(crowd())
+
+
+def test_in_a_crowd_news_gathers_for_who_has_just_come(central: Central) -> None:
+    """Else all ask again as soon as they are answered, and the service does nothing else."""
+    waiters, old, order = Waiters(central), at(central), list[str]()
+    issue(central)
+    now = at(central)
+
+    async def one(name: str, cursor: str) -> None:
+        await waiters.wait({1: cursor}, 20)
+        order.append(name)
+
+    async def crowd() -> None:
+        loop = asyncio.get_running_loop()
+        many = [asyncio.create_task(waiters.wait({1: now}, 20)) for _ in range(400)]
+        await until(lambda: len(waiters) == len(many))
+        came = loop.time()
+        await one("behind", old)
+        gathered = loop.time() - came
+        assert gathered >= 400 / ANSWERS_PER_S and not any(task.done() for task in many)
+        waiters.stop()
+        assert not any(await asyncio.gather(*many))
+
+    run(crowd())
+    assert order == ["behind"]
 
 
 def test_an_outage_is_told_to_all_who_share_it(tmp_path: Path, central: Central) -> None:
