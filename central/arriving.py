@@ -1,13 +1,14 @@
 """What arrives: the entries of a batch, each checked as the next of its chain, and what they say.
 
 Responsible for: believing or barring each entry, and the ledger's columns for what it moved. Not
-responsible for: storing anything. Invariants: a signature covers every entry before it; an entry
+responsible for: storing anything. Invariants: a signature covers every entry before it as far as
+the chain holds; an entry
 that cannot be believed is barred with a verdict, never an error; bodies are not changed.
 """
 
 import functools
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -70,40 +71,65 @@ class Line(msgspec.Struct, gc=False):
 
 def read_new(stream: Any, upload: Upload, hashes: Sequence[str], skip: int) -> list[Line]:
     """The entries after the first `skip`, each checked as the next of the stream's chain."""
-    key = Ed25519PublicKey.from_public_bytes(stream.public_key)
     floor = Totals(**json.loads(stream.totals))
     # The terminal may have counted more before its new epoch than has arrived here; never less.
     totals: Totals | None = None if stream.epoch > 1 and stream.seq == 0 else floor
     prev = stream.head
-    bad = _badly_signed(upload, hashes, key)
-    lines = []
+    lines, links = list[Line](), list[bool]()
     for index in range(skip, len(hashes)):
         seq = upload.first + index
         said = _read(upload, index, prev=prev, totals=totals, floor=floor)
         late = stream.revoked_seq is not None and seq > stream.revoked_seq
         revoked = late and said is not None and said.moved is not None
         barred = Verdict.QUARANTINED if said is None or revoked else None
-        if seq in bad:
-            barred = Verdict.BAD_SIGNATURE
         sig = upload.signatures.get(seq)
         lines.append(Line(seq, upload.raw[index], hashes[index], sig, said, barred))
+        links.append(said is not None or continues(upload.raw[index], prev))
         # After an entry that cannot be read the next one's totals are taken as they are.
         totals = said.totals if said else None
         prev = hashes[index]
+    signed = [(line.hash, line.sig) for line in lines]
+    for line, is_covered in zip(lines, covered(signed, links, stream.public_key), strict=True):
+        if not is_covered:
+            line.barred = Verdict.BAD_SIGNATURE
     return lines
 
 
-def _badly_signed(upload: Upload, hashes: Sequence[str], key: Ed25519PublicKey) -> Collection[int]:
-    """Sequences that no good signature covers: a signature covers all entries before it.
+class _Linked(msgspec.Struct):
+    """What an entry says of the one before it."""
 
-    So the last good one decides, and what comes before it need not be checked.
+    prev: str
+
+
+_LINKED: Final = msgspec.json.Decoder(_Linked)
+
+
+def continues(raw: bytes, prev: str) -> bool:
+    """Whether a body names the hash `prev` as the one before it, or cannot be asked."""
+    try:
+        return _LINKED.decode(raw).prev == prev
+    except msgspec.MsgspecError:
+        return True
+
+
+def covered(
+    signed: Sequence[tuple[str, bytes | None]], links: Sequence[bool], public_key: bytes
+) -> list[bool]:
+    """Which of successive entries (hash, signature or None) a good signature stands for.
+
+    It stands for its own entry and for those before it, down to a place where the chain does not
+    hold: `links` says of each entry whether it goes on from the one before.
     """
-    covered = upload.first - 1
-    for seq in sorted(upload.signatures, reverse=True):
-        if entries.signature_holds(hashes[seq - upload.first], upload.signatures[seq], key):
-            covered = seq
-            break
-    return range(covered + 1, upload.first + len(hashes))
+    key = Ed25519PublicKey.from_public_bytes(public_key)
+    found = [False] * len(signed)
+    stands = False
+    for index in range(len(signed) - 1, -1, -1):
+        digest, sig = signed[index]
+        if not stands and sig is not None:
+            stands = entries.signature_holds(digest, sig, key)
+        found[index] = stands
+        stands = stands and links[index]
+    return found
 
 
 def _read(

@@ -7,11 +7,12 @@ counts once a good signature stands after it; each is said on both sides as any 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from sqlalchemy import select
 
-from central import alarms, booking, bulk, ledger, schema
+from central import alarms, arriving, booking, bulk, ledger, schema
 from central.booked import QUARANTINED, Booked
 from central.service import Central, Work
 from vouchers import ids
@@ -26,9 +27,12 @@ def judge_again(
     work: Work,
     *,
     wrong: Mapping[Stream, Sequence[int]],
-    covered: Mapping[Stream, int],
+    covered: Mapping[Stream, tuple[int, int]],
 ) -> None:
-    """Bar the entries with a `wrong` signature; let those before a `covered` one count again."""
+    """Bar the entries with a `wrong` signature; let those count that a good one now stands for.
+
+    `covered` are the last good signature that was known of a stream, 0 if none, and the new one.
+    """
     found = [row for stream, seqs in wrong.items() for row in _newly_wrong(work, stream, seqs)]
     _raise_alarms(central, work, found)
     proven = list(_newly_covered(work, covered))
@@ -61,8 +65,8 @@ def _newly_wrong(work: Work, stream: Stream, seqs: Sequence[int]) -> list[Any]:
     return [row for row in rows if row.barred != Verdict.BAD_SIGNATURE]
 
 
-def _newly_covered(work: Work, covered: Mapping[Stream, int]) -> Iterator[Any]:
-    """The entries barred for want of a good signature that now has one after them."""
+def _newly_covered(work: Work, covered: Mapping[Stream, tuple[int, int]]) -> Iterator[Any]:
+    """The entries barred for want of a good signature that now have one."""
     entry, booked = schema.entries, schema.bookings
     if not covered:
         return
@@ -75,9 +79,36 @@ def _newly_covered(work: Work, covered: Mapping[Stream, int]) -> Iterator[Any]:
             entry.c.sig.is_(None),
         )
     )
+    barred: dict[Stream, list[Any]] = {}
     for row in rows:
-        if row.seq < covered.get((row.posid, row.epoch), 0):
-            yield row
+        known, new = covered.get((row.posid, row.epoch), (0, 0))
+        if known < row.seq < new:
+            barred.setdefault((row.posid, row.epoch), []).append(row)
+    for stream, found in barred.items():
+        standing = _standing(work, stream, found[0].seq, covered[stream][1])
+        yield from (row for row in found if row.seq in standing)
+
+
+def _standing(work: Work, stream: Stream, first: int, last: int) -> set[int]:
+    """Which of the entries `first`..`last` of a stream a good signature among them stands for."""
+    table, streams = schema.entries, schema.streams
+    rows = work.connection.execute(
+        select(table.c.seq, table.c.hash, table.c.body, table.c.sig, streams.c.public_key)
+        .join(streams, _same(table, streams, ("merchant", "posid", "epoch")))
+        .where(
+            table.c.merchant == work.merchant,
+            table.c.posid == stream[0],
+            table.c.epoch == stream[1],
+            table.c.seq.between(first, last),
+        )
+        .order_by(table.c.seq)
+    ).all()
+    links = [True] + [
+        arriving.continues(bytes(row.body), before.hash) for before, row in pairwise(rows)
+    ]
+    signed = [(row.hash, None if row.sig is None else bytes(row.sig)) for row in rows]
+    stands = arriving.covered(signed, links, bytes(rows[0].public_key))
+    return {row.seq for row, good in zip(rows, stands, strict=True) if good}
 
 
 def _entries_and_bookings(*, outer: bool) -> Any:

@@ -12,11 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import func, select
 
-from central import alarms, bulk, doubted, leasing, schema
+from central import alarms, arriving, bulk, doubted, leasing, schema
 from central.booked import QUARANTINED
 from central.database import retried
 from central.service import Central, Work
@@ -27,15 +26,6 @@ ENTRIES_MAX: Final = 500
 
 STREAMS_MAX: Final = 64
 """Streams of a portion: what most terminals add between two runs is little."""
-
-
-class _Linked(msgspec.Struct):
-    """What an entry says of the one before it."""
-
-    prev: str
-
-
-_LINKED: Final = msgspec.json.Decoder(_Linked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +104,38 @@ def _is_as_it_came(kind: str, digest: str, body: bytes, prev: str) -> bool:
     if kind == QUARANTINED:
         # A body that could not be sent is held by its hash alone; another need not be readable.
         return not body or entries.raw_hash(body) == digest
-    try:
-        return entries.raw_hash(body) == digest and _LINKED.decode(body).prev == prev
-    except msgspec.MsgspecError:
-        return False
+    return entries.raw_hash(body) == digest and arriving.continues(body, prev)
 
 
 def covers(work: Work, posid: str, epoch: int, seq: int) -> bool:
-    """Whether a good signature was found after an entry, so that its chain stands for it."""
-    table = schema.verified
-    covered = work.connection.execute(
-        select(table.c.covered).where(
-            table.c.merchant == work.merchant, table.c.posid == posid, table.c.epoch == epoch
+    """Whether a good signature stands after an entry, at the end of an unbroken chain from it."""
+    stream, table = schema.streams, schema.entries
+    public = work.connection.execute(
+        select(stream.c.public_key).where(
+            stream.c.merchant == work.merchant, stream.c.posid == posid, stream.c.epoch == epoch
         )
-    ).scalar()
-    return covered is not None and int(covered) > seq
+    ).scalar_one()
+    key = Ed25519PublicKey.from_public_bytes(bytes(public))
+    rows = work.connection.execute(
+        select(table.c.hash, table.c.body, table.c.sig)
+        .where(
+            table.c.merchant == work.merchant,
+            table.c.posid == posid,
+            table.c.epoch == epoch,
+            table.c.seq >= seq,
+        )
+        .order_by(table.c.seq)
+        .execution_options(yield_per=ENTRIES_MAX)
+    )
+    prev: str | None = None
+    for row in rows:
+        if prev is not None:
+            if not arriving.continues(bytes(row.body), prev):
+                return False
+            if row.sig is not None and entries.signature_holds(row.hash, bytes(row.sig), key):
+                return True
+        prev = row.hash
+    return False
 
 
 def waiting(work: Work) -> int:
@@ -264,7 +271,11 @@ def _keep(central: Central, found: Sequence[tuple[Stretch, Found]]) -> None:
             central,
             work,
             wrong={(one.posid, one.epoch): said.wrong for one, said in mine if said.wrong},
-            covered={(one.posid, one.epoch): said.covered for one, said in mine if said.covered},
+            covered={
+                (one.posid, one.epoch): (before[one.posid, one.epoch].covered, said.covered)
+                for one, said in mine
+                if said.covered
+            },
         )
 
 
