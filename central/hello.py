@@ -130,10 +130,27 @@ def _wipe(work: Work, who: Terminal, asked: HelloRequest) -> Hello:
     """The one answer that a closed terminal gets: destroy what you hold, signed."""
     ring = keys.load(work)
     time = _time(work, ring, asked)
-    text = acks.compose_directive("wipe", who.posid, who.epoch, nonce=asked.nonce)
-    order = acks.sign(acks.DIRECTIVE_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
-    wipe = Directive(do="wipe", text=order.text, kid=order.kid, sig=order.sig)
+    wipe = _order(ring, "wipe", who.posid, who.epoch, asked)
     return Hello(time=time.text, kid=time.kid, sig=time.sig, directives=(wipe,))
+
+
+def _order(ring: Keyring, do: str, posid: str, epoch: int, asked: HelloRequest) -> Directive:
+    text = acks.compose_directive(do, posid, epoch, nonce=asked.nonce)
+    order = acks.sign(acks.DIRECTIVE_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
+    return Directive(do=do, text=order.text, kid=order.kid, sig=order.sig)
+
+
+def superseded(central: Central, posid: str, epoch: int, asked: HelloRequest) -> Hello:
+    """Answer a disk whose terminal was paired again since: stop, signed. Changes nothing here.
+
+    What it still has goes up under the key of its epoch, so it hears how far that has come.
+    """
+    with central.read() as work:
+        ring, stream = keys.load(work), _stream(work, posid, epoch)
+        time = _time(work, ring, asked)
+    head = Head(epoch=epoch, seq=stream.seq, hash=stream.head) if stream.seq else None
+    stop = _order(ring, "superseded", posid, epoch, asked)
+    return Hello(time=time.text, kid=time.kid, sig=time.sig, head=head, directives=(stop,))
 
 
 def _compare(

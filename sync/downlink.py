@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sync import receiver
-from sync.errors import Garbled, Outdated, SyncError
+from sync.errors import Garbled, Outdated, Refused, SyncError
 from sync.feed import FeedPage, KeyGone, KeyPut
 from sync.limits import FEED_ITEMS_MAX
 from sync.ports import Ports
@@ -85,6 +85,9 @@ class Downlink:
         clock = self._ports.clock
         now_ms = clock.monotonic_ms()
         self._ports.mailbox.fence = told_to_stop(error) or self._ports.mailbox.fence
+        if _is_unknown(error) and not _is_unknown(self.error):
+            # Perhaps paired again on another disk. Only a signed answer may stop a terminal: ask.
+            self._ports.mailbox.greet = True
         self._receiving = receiver.failed(
             self._receiving, error, now_ms=now_ms, chance=clock.random()
         )
@@ -202,3 +205,7 @@ class Downlink:
 
     def _watch(self, buckets: Sequence[int]) -> str:
         return ",".join(f"{b}:{self._ports.replica.cursor(b)}" for b in buckets)
+
+
+def _is_unknown(error: SyncError | None) -> bool:
+    return isinstance(error, Refused) and error.reason == "unknown_key"

@@ -163,9 +163,10 @@ class HelloRequest(Request, frozen=True, kw_only=True):
 
 
 class Directive(Answer, frozen=True, kw_only=True):
-    """What central wants done: `wipe`, `rekey`, `rebootstrap` or `message` (with `text`).
+    """What central wants done: `wipe`, `superseded`, `rekey`, `rebootstrap` or `message` (with
+    `text`).
 
-    `wipe` cannot be undone: its `text` is a statement that `kid` signed (see `acks`).
+    The first two stop a terminal: their `text` is a statement that `kid` signed (see `acks`).
     """
 
     do: str

@@ -247,16 +247,22 @@ class CentralPort(Protocol):
 
 @dataclass(slots=True)
 class Mailbox:
-    """What one loop hears for the other: why a new snapshot is wanted, and why this terminal must
-    stop. One slot each, no lock."""
+    """What one loop hears for the other: why a new snapshot is wanted, why this terminal must stop,
+    and that hello is worth saying now. One slot each, no lock."""
 
     snapshot_why: str | None = None
     fence: Fence | None = None
+    greet: bool = False
 
     def take(self) -> str | None:
         """The wish for a snapshot, once."""
         why, self.snapshot_why = self.snapshot_why, None
         return why
+
+    def take_greet(self) -> bool:
+        """Whether to say hello now, once."""
+        greet, self.greet = self.greet, False
+        return greet
 
     def take_fence(self) -> Fence | None:
         """Why to stop, once."""

@@ -83,6 +83,8 @@ class Uplink:
         """
         now_ms = self._ports.clock.monotonic_ms()
         self._stop(self._ports.mailbox.take_fence())
+        if self._ports.mailbox.take_greet():
+            self._greet_at_ms = min(self._greet_at_ms, now_ms)
         if now_ms >= self._greet_at_ms and not self._apart:
             self._greet(now_ms)
         waits = [max(1, self._greet_at_ms - now_ms)]

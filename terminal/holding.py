@@ -30,6 +30,9 @@ from vouchers.ids import unb64u
 WIPE: Final = "wipe"
 """The trouble of a terminal that was ordered to destroy what it holds."""
 
+SUPERSEDED: Final = "superseded"
+"""The trouble of a disk whose terminal was paired again on another one."""
+
 
 class HolderOfTerminal:
     """Implements `sync.ports.HolderPort` for one process that holds the data directory."""
@@ -98,27 +101,30 @@ class HolderOfTerminal:
         for directive in directives:
             if directive.do == "message":
                 self._note("message", {"text": directive.text})
-            if directive.do == "wipe":
+            if directive.do in (WIPE, SUPERSEDED):
                 self._take_order(directive, nonce)
 
     def _take_order(self, directive: messages.Directive, nonce: str) -> None:
-        """Redeem no more from here on; the worker destroys once everything has been sent."""
+        """Redeem no more from here on; after a `wipe` the worker destroys, once all is sent."""
         identity = self._counter.parts.identity
         signed = Signed(directive.text, directive.kid, directive.sig or "")
         try:
             check_directive(
                 signed,
                 self.server_keys(),
-                do="wipe",
+                do=directive.do,
                 posid=identity.posid,
                 epoch=identity.epoch,
                 nonce=nonce,
             )
         except Garbled:
-            self._note("message", {"text": "An unsigned order to wipe this terminal was ignored"})
+            verb = "wipe" if directive.do == WIPE else "stop"
+            words = f"An unsigned order to {verb} this terminal was ignored"
+            self._note("message", {"text": words})
             return
-        self._stop(identity.epoch, WIPE)
-        self._note("revoked", {"trouble": WIPE})
+        self._stop(identity.epoch, directive.do)
+        kind = "revoked" if directive.do == WIPE else "fenced"
+        self._note(kind, {"trouble": directive.do})
 
     def fenced(self, epoch: int, fence: Fence) -> None:
         """Redeem no more under this epoch: a new enrolment opens the next, which an older epoch's

@@ -198,6 +198,11 @@ class Parts:
                 "head office has closed this terminal: nothing can be redeemed here, and it would"
                 " not count. Use another terminal and call head office"
             )
+        if trouble == "superseded":
+            raise OutOfService(
+                "this terminal was paired again since, on another disk or machine: nothing can be"
+                " redeemed here. Use that one; what this one has not sent goes up by itself"
+            )
         if trouble is not None:
             raise OutOfService(
                 f"central and this journal disagree ({trouble}): nothing can be redeemed here."

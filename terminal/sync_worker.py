@@ -176,7 +176,7 @@ class SyncWorker:
     def _pull(self) -> None:
         def step() -> int:
             wait_ms = self._downlink.step(POLL_S)
-            if self._ports.mailbox.fence is not None:
+            if self._ports.mailbox.fence is not None or self._ports.mailbox.greet:
                 self._wake_up.set()
             return wait_ms
 

@@ -32,9 +32,12 @@ def enrol(request: AnyRequest, body: RawBody) -> Response[bytes]:
 @post("/hello", sync_to_thread=True)
 def hello(request: AnyRequest, body: RawBody) -> Response[bytes]:
     """Who speaks, and where its journal ends; answers with signed time."""
-    who = wire.called(request, body, even_revoked=True)
+    who = wire.called(request, body, any_epoch=True)
     asked = wire.read(request, body, decode_hello_request)
-    answer = greeting.hello(wire.desk(request).central, who.terminal, asked)
+    central, terminal = wire.desk(request).central, who.terminal
+    if who.epoch != terminal.epoch:
+        return wire.answer(request, greeting.superseded(central, terminal.posid, who.epoch, asked))
+    answer = greeting.hello(central, terminal, asked)
     if isinstance(answer, Refused):
         raise (
             wire.revoked()

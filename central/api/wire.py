@@ -71,14 +71,12 @@ def desk(request: AnyRequest) -> Desk:
     return found
 
 
-def called(
-    request: AnyRequest, body: bytes, *, any_epoch: bool = False, even_revoked: bool = False
-) -> Called:
+def called(request: AnyRequest, body: bytes, *, any_epoch: bool = False) -> Called:
     """Who signed this request. `any_epoch`: a key of an earlier epoch will do, and a terminal that
-    is fenced or revoked (journal uploads). `even_revoked`: a revoked terminal will do (hello).
+    is fenced or revoked (journal uploads, hello).
     """
     message = _message(request, body)
-    return _believed(request, message, any_epoch=any_epoch, even_revoked=even_revoked)
+    return _believed(request, message, any_epoch=any_epoch)
 
 
 async def called_lately(request: AnyRequest) -> Called:
@@ -98,7 +96,6 @@ def _believed(
     message: Message,
     *,
     any_epoch: bool = False,
-    even_revoked: bool = False,
     lately: bool = False,
 ) -> Called:
     check_schema(number(request, "schema", SCHEMAS_SERVED[-1], 2**31))
@@ -110,7 +107,7 @@ def _believed(
     except SignatureError as error:
         more = gate.server_time() if error.fault == "clock_off" else {}
         raise ProblemError(401, error.fault, str(error), **more) from error
-    if caller.terminal.state == "revoked" and not (any_epoch or even_revoked):
+    if caller.terminal.state == "revoked" and not any_epoch:
         raise revoked()
     if caller.terminal.state == "fenced" and not any_epoch:
         raise ProblemError(409, "fork", "this terminal is fenced after a fork; pair it again")

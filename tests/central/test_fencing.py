@@ -1,5 +1,6 @@
 """Two holders of one journal: who may go on, who is stopped, and when both are."""
 
+import json
 from dataclasses import replace
 
 import msgspec
@@ -7,11 +8,13 @@ import pytest
 
 from central import reports
 from central.service import Central
-from sync import messages
-from sync.errors import Refused
+from sync import acks, messages
+from sync.errors import Garbled, Refused
 from tests.central.conftest import Pair
 from tests.central.till import Till, new_instance
+from tests.central.till import pair as pair_again
 from vouchers.entries import Kind
+from vouchers.ids import unb64u
 from vouchers.times import HOUR_MS
 
 A, B = new_instance(), new_instance()
@@ -115,6 +118,52 @@ def test_a_branch_that_is_sent_again_alarms_once(central: Central, till: Till) -
         with pytest.raises(Refused):
             clone.push(3)
     assert alarms(central) == ["fork"]
+
+
+def test_a_disk_that_was_paired_again_elsewhere_is_told_to_stop(
+    central: Central, url: str, till: Till
+) -> None:
+    """A signed order for this question; it takes no lease, and what it has may still come."""
+    till.add(Kind.STARTED, {})
+    again = pair_again(central, url, "POS1")
+    again.hello(instance=B)
+    before = fleet_row(central)
+    said = till.hello(instance=A)
+    (order,) = said.directives
+    assert (order.do, order.sig is not None, said.head) == (
+        "superseded",
+        True,
+        messages.Head(epoch=1, seq=2, hash=till.heads[2]),
+    )
+    keys = {key.kid: unb64u(key.key) for key in till.enrolment.server_keys}
+    signed = acks.Signed(order.text, order.kid, order.sig or "")
+    right = {"do": "superseded", "posid": "POS1", "epoch": 1}
+    nonce = str(json.loads(said.time)["nonce"])
+    acks.check_directive(signed, keys, **right, nonce=nonce)  # type: ignore[arg-type]
+    for wrong in ({"epoch": 2}, {"do": "wipe"}):
+        with pytest.raises(Garbled):
+            acks.check_directive(signed, keys, **(right | wrong), nonce=nonce)  # type: ignore[arg-type]
+    assert fleet_row(central) == before and alarms(central) == []
+    with pytest.raises(Refused) as no:
+        till.http.manifest()
+    assert (no.value.problem.status, no.value.reason) == (401, "unknown_key")
+    till.push(3)
+    again.hello(instance=B)
+    again.http.close()
+
+
+def test_an_older_disk_without_an_entry_is_told_too(central: Central, url: str, pair: Pair) -> None:
+    till = pair("POS1")
+    again = pair_again(central, url, "POS1")
+    said = till.hello()
+    assert (said.head, said.directives[0].do) == (None, "superseded")
+    again.http.close()
+
+
+def fleet_row(central: Central) -> dict[str, object]:
+    with central.read() as work:
+        (row,) = reports.terminals(work)
+    return row
 
 
 def test_the_fleet_is_listed_with_what_it_says_and_who_is_silent(

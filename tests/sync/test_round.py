@@ -559,3 +559,14 @@ def test_notes_that_do_not_pass_hold_up_nothing(till, service, ports):
     till.noted = {"T1_1_00000001": "why"}
     uplink.step()
     assert till.noted
+
+
+def test_a_401_asks_central_and_stops_nothing(till, service, ports):
+    """Whoever sits on the line can say `unknown_key`: only a signed answer stops a terminal. It is
+    asked for once, not at every failure."""
+    service.override = refuse("feed", "unknown_key", 401)
+    downlink = Downlink(ports)
+    assert [downlink.step(25), downlink.step(25)] == [0, 500]
+    assert ports.mailbox.fence is None and ports.mailbox.take_greet()
+    till.now += 500
+    assert downlink.step(25) > 0 and not ports.mailbox.take_greet()

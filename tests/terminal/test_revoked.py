@@ -1,6 +1,7 @@
 """A closed terminal: told in words, its entries sent, and wiped on a signed order only."""
 
 import json
+import shutil
 import socket
 from pathlib import Path
 
@@ -205,15 +206,61 @@ def test_it_waits_until_central_has_everything(central: Central, tmp_path: Path)
     assert files(data) == {"wiped"}
 
 
+def test_a_copy_of_a_terminal_that_was_paired_again_stops(central: Central, tmp_path: Path) -> None:
+    """The old disk hears it, sends what it has and redeems no more; the new one does."""
+    bought = [central.issue() for _ in range(3)]
+    data = pair(central, tmp_path / "data", "TWICE")
+    with opened(data) as till:
+        till.worker.once()
+    shutil.copytree(data.root, tmp_path / "copy")
+    copy = DataDir.at(tmp_path / "copy")
+    enrol(data, central.url, central.code("TWICE"), key_source="file", insecure_http=False)
+    with opened(copy) as old:
+        old.counter.parts.online = None
+        redeem_one(old.counter, bought[0], "r0")
+        result = old.worker.once()
+        assert result.behind == 0 and result.fence is None
+        assert old.counter.parts.fence() == "superseded"
+        with pytest.raises(OutOfService, match="paired again since"):
+            redeem_one(old.counter, bought[1], "r1")
+        assert "fenced" in [notice.kind for notice in old.counter.status().notices]
+    with opened(copy) as old, pytest.raises(OutOfService, match="paired again since"):
+        redeem_one(old.counter, bought[1], "r1")
+    with opened(data) as new:
+        new.worker.once()
+        redeem_one(new.counter, bought[2], "r2")
+        assert new.worker.once().behind == 0
+    assert verdicts_of(central, "TWICE") == ["accepted", "accepted"]
+
+
+def test_a_running_copy_hears_it_when_the_feed_refuses_it(central: Central, tmp_path: Path) -> None:
+    """Not only with the next hello, a quarter of an hour later."""
+    data = pair(central, tmp_path / "data", "TWICE2")
+    shutil.copytree(data.root, tmp_path / "copy")
+    with opened(DataDir.at(tmp_path / "copy")) as old:
+        old.worker._uplink.step()
+        enrol(data, central.url, central.code("TWICE2"), key_source="file", insecure_http=False)
+        old.worker._uplink.step()
+        assert old.counter.parts.fence() is None
+        old.worker._downlink.step(0)
+        old.worker._uplink.step()
+        assert old.counter.parts.fence() == "superseded"
+
+
+@pytest.mark.parametrize("do", ["wipe", "superseded"])
 @pytest.mark.parametrize("sig", [None, "A" * 86])
-def test_an_order_that_central_did_not_sign_is_ignored(shop: Shop, sig: str | None) -> None:
+def test_an_order_that_central_did_not_sign_is_ignored(
+    shop: Shop, sig: str | None, do: str
+) -> None:
     """It is said; the terminal goes on."""
     counter = shop.open()
     holder = HolderOfTerminal(counter, shop.key, instance="i", version="1")
-    order = messages.Directive(do="wipe", text="{}", kid=1, sig=sig)
+    order = messages.Directive(do=do, text="{}", kid=1, sig=sig)
     holder.directed([order], "n" * 22)
     (notice,) = counter.status().notices
-    assert notice.detail == {"text": ORDER} and counter.parts.fence() is None
+    assert notice.detail == {"text": ORDER.replace("wipe", "wipe" if do == "wipe" else "stop")}
+    assert notice.kind == "message"
+    assert counter.parts.fence() is None
     redeem(counter, shop.issue())
     close(counter)
 
