@@ -81,9 +81,11 @@ def served(central: Central) -> Iterator[str]:
     thread = threading.Thread(target=service.run, args=(lambda _: ready.set(),))
     thread.start()
     assert ready.wait(10)
-    yield service.url
-    service.stop()
-    thread.join(10)
+    try:
+        yield service.url
+    finally:
+        service.stop()
+        thread.join(10)
     assert not thread.is_alive()
 
 
