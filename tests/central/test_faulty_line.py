@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -17,13 +18,15 @@ from sqlalchemy import select
 
 from central import schema
 from central.service import Central
-from sync import acks, signing
+from sync import acks, messages, signing
+from sync.coding import encode
 from sync.errors import Garbled, Refused, Slow, SyncError
 from sync.messages import BatchAnswer
 from sync.transport import HttpCentral
 from tests.central import till as tills
 from tests.central.conftest import Pair, issue
 from tests.central.faulty_line import Change, FaultyLine, cut_after, flipped_at, passed, swallowed
+from tests.central.test_bad_requests import check, send
 from tests.central.till import Till
 from vouchers import ids
 
@@ -52,9 +55,10 @@ class Shop:
 
     def held(self) -> int:
         """Entries that central has."""
-        return len(self._stored())
+        return len(self.stored())
 
-    def _stored(self) -> list[str]:
+    def stored(self) -> list[str]:
+        """Their bodies, in order."""
         table = schema.entries
         with self.central.read() as work:
             rows = work.connection.execute(
@@ -74,7 +78,7 @@ class Shop:
 
     def check(self) -> None:
         """Every entry is there once, as it was written, and every voucher is used as often."""
-        assert self._stored() == self.till.bodies
+        assert self.stored() == self.till.bodies
         bookings, vouchers = schema.bookings, schema.vouchers
         with self.central.read() as work:
             booked = work.connection.execute(
@@ -145,6 +149,69 @@ def test_an_answer_that_comes_too_late(shop: Shop) -> None:
     shop.check()
 
 
+@pytest.mark.parametrize("pause_s", [0, pytest.param(31, marks=pytest.mark.soak)])
+def test_an_upload_that_stalls_and_goes_on(shop: Shop, pause_s: int) -> None:
+    """All but its end arrives; the till sends it again, it is booked; then the end comes too."""
+    shop.redeem()
+    shop.line.up = swallowed
+    with pytest.raises(Slow):
+        shop.push(answer_s=0.5)
+    request, shop.line.up = bytes(shop.line.asked), passed
+    with socket.create_connection(("127.0.0.1", shop.line.port), timeout=10) as stalled:
+        stalled.sendall(request[:-100])
+        threading.Event().wait(pause_s)
+        assert shop.believes(shop.push())
+        stalled.sendall(request[-100:])
+        assert answered(stalled).startswith(b"HTTP/1.1 200 "), "it was signed in time"
+    shop.check()
+
+
+def compressed(shop: Shop, coding: str) -> Callable[[bytes], int]:
+    """Sends an upload of these bytes, truly signed; the status of the answer, never a 5xx."""
+    target = f"/v1/journal/{shop.till.posid}/{shop.till.epoch}"
+
+    def sent(body: bytes) -> int:
+        answer = send(shop.till, "POST", target, body, **{"Content-Encoding": coding})
+        check(answer)
+        return answer.status_code
+
+    return sent
+
+
+@pytest.mark.parametrize("coding", ["zstd", "gzip"])
+def test_compression_that_ends_early_under_a_good_signature(shop: Shop, coding: str) -> None:
+    """The digest fits, for it was signed so: refused in words, and never half of it is taken."""
+    shop.redeem(3)
+    whole, named = encode(messages.encode(shop.till.batch()), coding)
+    sent = compressed(shop, coding)
+    assert named == coding
+    assert {sent(whole[:at]) for at in range(0, len(whole), 11)} == {400}
+    assert shop.held() == 0
+    assert sent(whole) == 200
+    shop.check()
+
+
+@pytest.mark.parametrize("coding", ["zstd", "gzip"])
+def test_compression_that_unfolds_to_something_else(shop: Shop, coding: str) -> None:
+    """A till whose memory turns a bit signs the request: what it never wrote counts for nothing."""
+    shop.redeem(3)
+    whole, _ = encode(messages.encode(shop.till.batch()), coding)
+    sent, refused = compressed(shop, coding), 0
+    for at in range(0, len(whole), 11):
+        refused += sent(flipped_at(at)(whole, 0)[0]) >= 400
+        if shop.held():
+            break
+    if shop.held() == 0:
+        assert refused > 20 and sent(whole) == 200
+    table = schema.bookings
+    with shop.central.read() as work:
+        booked = work.connection.execute(select(table.c.seq, table.c.verdict)).all()
+        used = work.connection.execute(select(schema.vouchers.c.used)).scalars().all()
+    stored, accepted = shop.stored(), [row.seq for row in booked if row.verdict == "accepted"]
+    assert [stored[seq - 1] for seq in accepted] == [shop.till.bodies[seq - 1] for seq in accepted]
+    assert sum(used) == len(accepted)
+
+
 def test_a_request_repeated_byte_for_byte(shop: Shop) -> None:
     """Whoever recorded an upload can do nothing with it."""
     shop.redeem()
@@ -198,8 +265,13 @@ def raw(port: int, request: bytes) -> bytes:
     """What central answers to these bytes."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(request)
-        with connection.makefile("rb") as answer:
-            head = b"".join(iter(answer.readline, b"\r\n"))
-            length = re.search(rb"(?i)content-length: (\d+)", head)
-            assert length is not None, head
-            return head + answer.read(int(length[1]))
+        return answered(connection)
+
+
+def answered(connection: socket.socket) -> bytes:
+    """The next answer on a connection."""
+    with connection.makefile("rb") as answer:
+        head = b"".join(iter(answer.readline, b"\r\n"))
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        assert length is not None, head
+        return head + answer.read(int(length[1]))
