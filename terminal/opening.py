@@ -7,7 +7,7 @@ credential that cannot be one costs nothing; nothing is kept of a credential tha
 """
 
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +29,10 @@ from vouchers.standing import Standing, VoucherState, effective
 
 _SEALED_STATES = (VoucherState.LIVE, VoucherState.REFUNDING)
 """Central keeps the current code of these sealed; other vouchers need none."""
+
+
+_CARD_GAP: Final = 64
+"""Rows in a row that a person may have at other outlets before the search for further ones ends."""
 
 
 class Opened(Struct, frozen=True):
@@ -142,7 +146,10 @@ def _find(
         return _opened_by_qr(parts, signed, key, last4)
     found = _ask_central(parts, key, asked)
     if found is None:
-        return None
+        elsewhere = signed is not None and _is_of_another_outlet(parts, signed, last4)
+        return (
+            _opened_by_qr(parts, signed, key, last4) if signed is not None and elsewhere else None
+        )
     return _opened(parts, found.record, key, last4, credential=credential, found=found)
 
 
@@ -179,22 +186,35 @@ def _central_sealed(parts: Parts, record: Record) -> bool:
 
 
 def _find_card(parts: Parts, person: SealKey, asked: Asked) -> list[Opened | Refusal]:
-    """The rows of a person, i = 0.. until one is missing."""
+    """The rows of a person, i = 0.. until one is missing.
+
+    Where only one outlet's rows are held, those of others are missing in between.
+    """
     found: list[Opened | Refusal] = []
+    missing = 0
     for index in range(sealed.ID_ROWS_MAX):
         key = sealed.id_row(person, index)
         record = parts.replica.sealed(key.row_key)
+        if record is None and missing < _missing_max(parts):
+            missing += 1
+            continue
         if record is None:
             break
+        missing = 0
         opened = _opened(parts, record, key, "", credential=ID_CARD)
         found.append(_with_standing(parts, opened, asked))
     if found:
         return found
     # Bought a moment ago. Only the first is asked for: the next one's miss would be charged.
+    key = sealed.id_row(person, 0)
     row = _ask_central(parts, key, asked)
     if row is None:
         return []
     return [_opened(parts, row.record, key, "", credential=ID_CARD, found=row)]
+
+
+def _missing_max(parts: Parts) -> int:
+    return 0 if parts.confined_to() is None else _CARD_GAP
 
 
 def _locked(parts: Parts, charged: str, by: str, now: int) -> Refusal | None:
@@ -267,11 +287,24 @@ def _opened_by_qr(parts: Parts, signed: qr.VoucherQr, key: SealKey, last4: str) 
 
 def _qr_suffices(parts: Parts, signed: qr.VoucherQr, last4: str) -> bool:
     """A QR stands in for a row only if it was issued after the replica was complete."""
-    tag_key = parts.identity.tag_keys.get(signed.kid)
-    if tag_key is None or not qr.tag_matches(signed, tag_key, last4):
-        return False
     # `issued` is cut to whole seconds: one issued right after the replica must not look older.
-    return signed.issued_s * 1000 + 999 > parts.replica.sealed_through()
+    newer = signed.issued_s * 1000 + 999 > parts.replica.sealed_through()
+    return newer and _tag_matches(parts, signed, last4)
+
+
+def _tag_matches(parts: Parts, signed: qr.VoucherQr, last4: str) -> bool:
+    tag_key = parts.identity.tag_keys.get(signed.kid)
+    return tag_key is not None and qr.tag_matches(signed, tag_key, last4)
+
+
+def _is_of_another_outlet(parts: Parts, signed: qr.VoucherQr, last4: str) -> bool:
+    """Whether a QR names a voucher whose row cannot be here, because this terminal holds only what
+    is good at its own outlet: it proves enough to say where it is good (decision 12).
+    """
+    here, known = parts.confined_to(), parts.replica.product(signed.product)
+    if here is None or known is None or here in known.rule.outlets:
+        return False
+    return _tag_matches(parts, signed, last4)
 
 
 def _standing_of_qr(opened: Opened) -> Standing:
@@ -313,7 +346,13 @@ def _miss(parts: Parts, charged: str, credential: str, clerk: str) -> Refusal:
             locked: dict[str, object] = {"terminal": lock.terminal}
             parts.journal.append(connection, Kind.LOCKED, locked, stamp)
     parts.clock.journalled(estimate.now)
+    if parts.confined_to() is not None and not _in_contact(parts):
+        return Refusal(Reason.UNKNOWN_OR_WRONG, {"why": "elsewhere"})
     return Refusal(Reason.UNKNOWN_OR_WRONG, {"why": "card"} if credential == ID_CARD else {})
+
+
+def _in_contact(parts: Parts) -> bool:
+    return parts.online is not None and parts.online.reachable()
 
 
 def _handle() -> str:

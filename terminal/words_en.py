@@ -62,10 +62,12 @@ _CODES: Final = {
         "No such voucher, or wrong last four",
         (
             _v("No voucher is known for this ID card.", "card"),
+            _v("Wrong, or a voucher of another shop: this till only knows its own.", "elsewhere"),
             _v("The code and the last four digits of the mobile do not belong together."),
         ),
         (
             _v("Ask for the code in the message and the mobile that received it.", "card"),
+            _v("Compare code and mobile once more. If right: wait for the network.", "elsewhere"),
             _v("Ask which mobile received the code. Compare both, then try once more."),
         ),
     ),
