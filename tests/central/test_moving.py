@@ -20,6 +20,7 @@ from sync.errors import Outdated
 from sync.feed import FeedPage, SealedGone, SealedPut, StateGone, StatePut
 from tests.central.conftest import issue
 from tests.central.replicas import Replica
+from vouchers import times
 
 BREAD = 1
 EAST, WEST, NORTH = 1, 2, 3
@@ -233,6 +234,21 @@ def test_the_home_goes_with_the_outlets(wide: Central) -> None:
     assert home() == WEST
     move(wide, BREAD, EAST, NORTH)
     assert home() is None
+
+
+def test_an_outlet_that_lost_a_product_has_time_to_hear(wide: Central) -> None:
+    """As long as a till may rely on an old list; back again, nothing is held against it."""
+
+    def former() -> dict[int, int]:
+        with wide.read() as work:
+            return catalogue.places(work)[BREAD].former
+
+    before = wide.clock()
+    move(wide, BREAD, WEST)
+    assert former().keys() == {EAST}
+    assert before + 96 * times.HOUR_MS <= former()[EAST] <= wide.clock() + 96 * times.HOUR_MS
+    move(wide, BREAD, EAST, NORTH)
+    assert former().keys() == {WEST}
 
 
 def test_a_change_that_was_cut_off_is_ended_first(

@@ -11,6 +11,8 @@ from tests.terminal.asking import all_entries, detail, job_of, reason, redeem, r
 from tests.terminal.shop import HERE, NOW, THERE, Shop, close
 from vouchers import sealed
 from vouchers.entries import Kind
+from vouchers.policy import Policy
+from vouchers.policy import Replica as PolicyOfReplica
 from vouchers.reasons import Reason
 from vouchers.sealed import Record
 from vouchers.standing import Standing, VoucherState
@@ -55,6 +57,19 @@ def test_a_part_and_then_the_rest_by_the_same_card(shop: Shop, counter: ShopCoun
         (2, 0, False),
     ]
     assert not job_of(counter, first.serial).facts.successor
+
+
+def test_rows_of_other_outlets_are_missing_in_between(shop: Shop, counter: ShopCounter) -> None:
+    """A till of the scope `outlet` has the person's second and fifth voucher, and finds them."""
+    samples = [shop.issue() for _ in range(5)]
+    shop.link_card(NUMBER, *samples)
+    person = sealed.stretch_id_card(NUMBER, shop.vault)
+    for index in (0, 2, 3):
+        key = sealed.id_row(person, index).row_key
+        shop.database.execute("DELETE FROM sealed WHERE k = ?", (key,))
+    assert reason(counter.look_up_card(NUMBER)) is Reason.UNKNOWN_OR_WRONG
+    counter.parts.policy = Policy(replica=PolicyOfReplica(scope="outlet"))
+    assert [one.voucher for one in views(counter)] == [samples[1].voucher, samples[4].voucher]
 
 
 def test_card_and_code_share_one_voucher(shop: Shop, counter: ShopCounter) -> None:

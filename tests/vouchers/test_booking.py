@@ -85,6 +85,19 @@ def test_within_the_shares_all_are_accepted() -> None:
     assert book(FACTS, uses).generation == 3
 
 
+def test_an_outlet_that_cannot_have_heard_is_not_blamed() -> None:
+    """A product that was taken from an outlet: what was made there before the news must have come
+    is accepted, what came later is not, whenever it is booked.
+    """
+    gone = 9
+    good, former = frozenset({HOME, OTHER}), {gone: FROM + 500}
+    facts = VoucherFacts(3, 0, FROM, UNTIL, good, HOME, former)
+    early, late = (a_use(f"u{n}", n, at=FROM + at, outlet=gone) for n, at in ((1, 499), (2, 500)))
+    for uses in ([early, late], [late, early]):
+        assert verdicts(book(facts, uses)) == {"u1": "accepted", "u2": "wrong_outlet"}
+    assert verdicts(book(FACTS, [early])) == {"u1": "wrong_outlet"}
+
+
 def test_a_stale_generation_is_no_verdict() -> None:
     """Design section 7: two counters that presented the same code are both right inside 3."""
     booking = book(FACTS, [a_use("a1", 1, after=1), a_use("b1", 2, after=1)])
