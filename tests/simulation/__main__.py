@@ -5,6 +5,7 @@ import sys
 import time
 
 from tests.simulation import runner
+from tests.simulation.mutations import MUTATIONS
 from tests.simulation.runner import Outcome
 
 FAILURES_MAX = 10
@@ -23,6 +24,18 @@ def _one(seed: int) -> int:
         return 1
     print(f"seed {seed}: all promises held; history {outcome.digests[seed]}")
     return 0
+
+
+def _mutations(first: int, worlds: int) -> int:
+    """In how many worlds each mutation of the product is noticed."""
+    unnoticed = 0
+    with runner.merchant() as template:
+        for name, mutate in MUTATIONS.items():
+            failure = runner.first_failure(range(first, first + worlds), template, mutate)
+            unnoticed += failure is None
+            said = "not noticed" if failure is None else f"world {failure.seed}: {failure.what}"
+            print(f"{name}: {said}", flush=True)
+    return 1 if unnoticed else 0
 
 
 def _many(first: int, worlds: int, jobs: int) -> int:
@@ -56,9 +69,14 @@ def main() -> int:
     parser.add_argument("--worlds", type=int, default=1_000, help="how many worlds (1000)")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first world (0)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
+    parser.add_argument(
+        "--mutations", action="store_true", help="break the product on purpose: who notices when"
+    )
     args = parser.parse_args()
     if args.seed is not None:
         return _one(args.seed)
+    if args.mutations:
+        return _mutations(args.first, args.worlds)
     return _many(args.first, args.worlds, args.jobs)
 
 

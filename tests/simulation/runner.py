@@ -10,12 +10,14 @@ import os
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+
+import pytest
 
 from tests.simulation.template import Template, make
 from tests.simulation.world import World
@@ -80,6 +82,19 @@ def live(seeds: Iterable[int], template: Template) -> Outcome:
             outcome.failures.append(failure)
         outcome.counts.update(world.auditor.counts)
     return outcome
+
+
+def first_failure(
+    seeds: Iterable[int], template: Template, mutate: Callable[[pytest.MonkeyPatch], None]
+) -> Failure | None:
+    """The first of these worlds that is wrong in a product that was broken on purpose."""
+    for seed in seeds:
+        with pytest.MonkeyPatch.context() as patch:
+            mutate(patch)
+            outcome = live([seed], template)
+        if outcome.failures:
+            return outcome.failures[0]
+    return None
 
 
 @cache
