@@ -386,8 +386,8 @@ def test_plain_http_stays_on_this_machine(url, insecure, fine):
             check_url(url, insecure_http=insecure)
 
 
-def certificate(tmp_path):
-    """A certificate for 127.0.0.1 that signs itself."""
+def certificate(tmp_path, *, address="127.0.0.1", ends_in_days=1):
+    """A certificate for an address that signs itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "central")])
     now = datetime.now(UTC)
@@ -397,10 +397,10 @@ def certificate(tmp_path):
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=3))
+        .not_valid_after(now + timedelta(days=ends_in_days))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]),
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -432,6 +432,22 @@ def test_tls_is_checked(connect, tmp_path):
         trusted = ssl.create_default_context(cafile=str(cert))
         got = connect(url, tls=trusted).feed(0, after="0", limit=1, wait_s=0)
         assert got.cursor == "1.a.1"
+
+
+@pytest.mark.parametrize("wrong", [{"address": "127.0.0.2"}, {"ends_in_days": -1}])
+def test_a_trusted_certificate_that_is_wrong(connect, tmp_path, wrong):
+    """Of another place, or out of date: nothing is sent to it."""
+    cert, private = certificate(tmp_path, **wrong)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, private)
+    server = ScriptedServer(lambda a: Answered(body=page()))
+    server.wrap(context)
+    with server:
+        url = server.url.replace("http:", "https:")
+        trusted = ssl.create_default_context(cafile=str(cert))
+        with pytest.raises(Unreachable, match=r"(?i)certificate"):
+            connect(url, tls=trusted).feed(0, after="0", limit=1, wait_s=0)
+        assert server.asked == []
 
 
 FILE = bytes(range(256)) * 2_000
