@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from central import enrol, notes, policies, reports, revoking, schema, verdicts
+from central import enrol, forks, notes, policies, reports, revoking, schema, verdicts
 from central import import_journal as rescued
 from central.commands.context import Command, Context
 from central.errors import Refused
@@ -136,6 +136,7 @@ REPORTS: Final = {
     "redemptions": "every redemption",
     "reversals": "every reversal",
     "conflicts": "what needs a person",
+    "branches": "what was kept apart at a fork",
     "products": "shares per product",
     "orders": "every order and its state",
     "sealing": "how far sealing is",
@@ -145,6 +146,7 @@ _ROWS: Final[dict[str, Callable[[Work], Iterator[reports.Row]]]] = {
     "redemptions": reports.redemptions,
     "reversals": reports.reversals,
     "conflicts": reports.conflicts,
+    "branches": forks.kept_apart,
     "products": reports.products,
     "orders": reports.orders,
     "sealing": reports.sealing_state,

@@ -2,15 +2,17 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from central import reports
+from central import forks, import_journal, reports
+from central.errors import Refused as No
 from central.service import Central
 from sync import acks, messages
 from sync.errors import Garbled, Refused
-from tests.central.conftest import Pair
+from tests.central.conftest import Pair, issue
 from tests.central.till import Till, new_instance
 from tests.central.till import pair as pair_again
 from vouchers.entries import Kind
@@ -118,6 +120,42 @@ def test_a_branch_that_is_sent_again_alarms_once(central: Central, till: Till) -
         with pytest.raises(Refused):
             clone.push(3)
     assert alarms(central) == ["fork"]
+
+
+def test_what_was_kept_apart_is_listed(central: Central, till: Till, tmp_path: Path) -> None:
+    """Redemptions and reversals of the other branch, and what cannot be read; none is booked. What
+    the stopped machine never sent comes from its disk.
+    """
+    first, second = issue(central), issue(central)
+    clone = till.clone()
+    till.redeem(first)
+    till.push(3)
+    clone.redeem(second)
+    clone.add(Kind.STARTED, {})
+    clone.put("rubbish")
+    with pytest.raises(Refused):
+        clone.push(3, 3)
+    with central.read() as work:
+        (row,) = forks.kept_apart(work)
+    assert (row["serial"], row["hash"], row["kind"]) == (
+        "POS1_1_00000003",
+        clone.heads[3],
+        "redeemed",
+    )
+    assert (row["voucher"], row["shares"], row["outlet"]) == (second.voucher, 1, 1)
+    disk = tmp_path / "rescued.jsonl"
+    disk.write_text(clone.export(3))
+    for _ in range(2):
+        refused = import_journal.run(central, disk)
+        assert isinstance(refused, No) and refused.reason == "fork"
+    with central.read() as work:
+        rows = list(forks.kept_apart(work))
+        booked = [str(one["voucher"]) for one in reports.redemptions(work)]
+    assert [(one["serial"], one["kind"]) for one in rows] == [
+        ("POS1_1_00000003", "redeemed"),
+        ("POS1_1_00000005", None),
+    ]
+    assert rows[0]["clerk"] == "li" and booked == [first.voucher]
 
 
 def test_a_disk_that_was_paired_again_elsewhere_is_told_to_stop(
