@@ -2,14 +2,15 @@
 
 Responsible for: the epochs of a POSID, signed for, and their entries in pages that end with a
 signature. Not responsible for: who may ask (`auth`), or what the terminal makes of it. Invariants:
-bodies go back as they came; nothing is given out that no signature covers.
+bodies go back as they came; nothing is given out that no signature covers, and no signature that is
+known to be wrong.
 """
 
 import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from central import schema
 from central.keys import Keyring
@@ -18,6 +19,7 @@ from sync import acks
 from sync.journal_messages import HeldEntry, HeldEpoch, HeldJournal, HeldPage, Said
 from sync.limits import BATCH_ENTRIES_MAX, HELD_PAGE_BYTES_MAX
 from vouchers import ids
+from vouchers.booking import Verdict
 
 _PAGE: Final = BATCH_ENTRIES_MAX
 """A batch has no more entries than this, so among as many stands the end of one."""
@@ -63,9 +65,17 @@ def _epoch(work: Work, ring: Keyring, row: Any, said: dict[str, Any]) -> HeldEpo
 
 def page(work: Work, posid: str, epoch: int, after: int) -> HeldPage:
     """Entries of an epoch after a sequence, up to the last one on the page that is signed."""
-    table = schema.entries
+    table, booked = schema.entries, schema.bookings
+    is_wrong = booked.c.barred == str(Verdict.BAD_SIGNATURE)
     rows = work.connection.execute(
-        select(table.c.body, table.c.sig)
+        select(table.c.body, case((is_wrong, None), else_=table.c.sig).label("sig"))
+        .outerjoin(
+            booked,
+            (booked.c.merchant == table.c.merchant)
+            & (booked.c.posid == table.c.posid)
+            & (booked.c.epoch == table.c.epoch)
+            & (booked.c.seq == table.c.seq),
+        )
         .where(
             table.c.merchant == work.merchant,
             table.c.posid == posid,

@@ -24,6 +24,7 @@ from central.service import Central, open_central
 from tests.central.conftest import Pair, issue
 from tests.central.test_operations import figures
 from tests.central.till import Till
+from tests.central.till import pair as pair_again
 from vouchers import entries, ids
 from vouchers.entries import Kind
 
@@ -302,3 +303,40 @@ def test_an_unsigned_tail_stays_barred_behind_a_break(
     assert said(central) == dict(
         zip(serials, ["bad_signature"] * 2 + ["quarantined", "accepted"], strict=True)
     )
+
+
+def test_a_rescued_journal_of_a_revoked_terminal_is_set_aside(
+    central: Central, pair: Pair, tmp_path: Path
+) -> None:
+    """A file is no way around a revocation, nor around the word of the terminal's own clock."""
+    till = pair("POS1")
+    till.redeem(issue(central), clock="suspect")
+    till.push()
+    revoking.revoke(central, "POS1")
+    later = issue(central)
+    till.redeem(later)
+    till.add(Kind.STARTED, {})
+    rescue(central, till, tmp_path, wrong=(1,))
+    signatures.run(central)
+    # The first one's true signature came first; that of the file is not looked at.
+    assert list(said(central).values()) == ["accepted", "quarantined"]
+    assert used(central, later) == 0
+    with central.read() as work:
+        assert [row["flags"] for row in reports.redemptions(work)] == [["clock_suspect"], []]
+
+
+def test_a_lost_disk_gets_no_signature_that_is_known_to_be_wrong(
+    central: Central, url: str, pair: Pair, tmp_path: Path
+) -> None:
+    """The terminal believes a page by its last signature: one damaged must not cost it the rest."""
+    till = pair("POS1")
+    for _ in range(4):
+        till.add(Kind.STARTED, {})
+    rescue(central, till, tmp_path, wrong=(2, 4))
+    signatures.run(central)
+    again = pair_again(central, url, "POS1")
+    page = again.http.held_page("POS1", 1, 0)
+    assert [one.body for one in page.entries] == till.bodies[:3]
+    assert [one.sig is None for one in page.entries] == [False, True, False]
+    assert again.http.held_page("POS1", 1, 3).entries == ()
+    again.http.close()
