@@ -218,3 +218,36 @@ def test_a_macro_that_was_believed_and_is_not_there(confirm: str) -> None:
     one.submit("a", SLIP)
     one.run(60_000, "a")
     assert one.state("a") is JobState.PRINTED and one.lines() == wanted(SLIP)
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_printer_that_tells_that_it_was_switched_on(busy: bool) -> None:
+    """A memory switch of better models: believed at once, without a macro too."""
+    one = rig(answers=NO_MACRO | {"power_on"})
+    if busy:
+        failed_at(one, 120, 0)
+        assert (one.state("a"), one.detail("a")) == (JobState.UNKNOWN, "power_lost")
+    else:
+        greeted(one)
+        one.machine.power_off()
+        one.machine.power_on(one.now)
+    one.submit("b", AFTER)
+    one.run(60_000, "b")
+    assert one.state("b") is JobState.PRINTED and one.lines()[-4:] == wanted(AFTER)
+
+
+def test_a_question_in_order_is_answered_before_a_slip_begins() -> None:
+    """Barriers carry no name: one that is asked for, or came late, would confirm a block."""
+    profile = PrinterProfile(baud=19200, cut="partial", line_ms=5, confirm="gs_r", status=("gs_r",))
+    one = Rig(profile, Build(baud=19200, line_ms=5))
+    one.plug()
+    one.run(1_000)
+    one.machine.levers.late_ms = 900
+    while not one.engine._watch.barrier_open:
+        one.run(10)
+    one.submit("a", SLIP)
+    one.run(250)
+    assert one.state("a") is JobState.QUEUED
+    one.run(60_000, "a")
+    assert one.state("a") is JobState.PRINTED
+    check_honest(one, "a", SLIP)

@@ -247,3 +247,64 @@ def test_levers_and_channels_by_hand(tmp_path: object) -> None:
     scanner = EmulatedScanner.from_options({"prefix": "~", "suffix": "\t"})
     assert scanner.device.framed(b"1") == b"~1\t" and scanner.heard() == b""
     scanner.stop()
+
+
+MARK, ASK = b"\x1d:", b"\x1dr\x01"
+
+
+def run_macro(times: int, *, wait: int = 0, mode: int = 0) -> bytes:
+    return b"\x1d^" + bytes([times, wait, mode])
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "answers"),
+    [
+        (MARK + b"ab" + MARK + run_macro(2) + b"\n", "ababab\n", 0),  # printed while it is recorded
+        (MARK + ASK + MARK + b"\x1b@" + run_macro(3), "", 4),  # ESC @ does not clear it
+        (MARK + ASK + run_macro(1) + run_macro(1), "", 1),  # ended and cleared while it is defined
+        (MARK + ASK + run_macro(1) + MARK + ASK + MARK + run_macro(1), "", 3),
+        (MARK + ASK + MARK + MARK + MARK + run_macro(1), "", 1),  # one behind the other: undefined
+        (MARK + ASK + MARK + run_macro(0), "", 1),
+        (run_macro(1) + b"x\n", "x\n", 0),  # no macro: ignored
+        (MARK + b"a" * 3000 + MARK + b"\x1b@" + run_macro(1), "a" * 32 + "\n", -1),
+        (MARK + ASK + MARK + run_macro(1, mode=1), "", 1),  # waits for a button: not emulated
+    ],
+)
+def test_macros_as_the_manuals_have_them(data: bytes, text: str, answers: int) -> None:
+    """Recorded and worked through at once; kept by ESC @; ended and cleared by GS ^."""
+    machine = printed(data)
+    if answers < 0:  # 3,000 printed, 2,048 kept
+        assert len(machine.paper.lines()) == 3000 // 32 + 2048 // 32 - 1
+        return
+    assert machine.paper.text() == text
+    assert machine.answers(1) == bytes(answers)
+
+
+def test_a_macro_is_lost_with_the_power_and_takes_the_time_that_it_is_told() -> None:
+    """GS ^ r t m: r times, t tenths of a second for each."""
+    machine = printed(MARK + ASK + MARK)
+    assert machine.answers(1) == b"\x00"
+    machine.receive(run_macro(2, wait=3) + b"x\n", 1)
+    assert machine.answers(1) == b"\x00\x00" and machine.paper.text() == ""
+    machine.advance(601)
+    assert machine.paper.text() == "x\n"
+    machine.power_off()
+    machine.power_on(700)
+    machine.receive(run_macro(1), 700)
+    assert machine.answers(2_000) == b""
+
+
+@pytest.mark.parametrize("wire", [False, True])
+def test_a_printer_that_starts_takes_no_bytes(wire: bool) -> None:
+    """They are lost, or wait in the host where a wire holds it."""
+    machine = Machine(Build(restart_ms=400, rtscts=wire))
+    machine.power_off()
+    machine.power_on(1_000)
+    assert (machine.room() == 0) is wire and machine.clear_to_send is not wire
+    assert machine.next_ms() == 1_400
+    if not wire:
+        machine.receive(b"lost\n", 1_100)
+    machine.advance(1_399)
+    machine.receive(b"kept\n", 1_400)
+    machine.advance(1_401)
+    assert machine.paper.text() == "kept\n"
