@@ -18,9 +18,12 @@ from central.issuing import NewOrder
 from central.ledger import Voucher
 from central.service import Central
 from vouchers import times
+from vouchers.id_card import upstream_hash
 
 SINGLES: Final = 16
 MULTIS: Final = 6
+ID_CARD: Final = "11010519491231002X"
+"""A published example, no person's number."""
 _ORIGIN: Final = "demo:"
 _HOME: Final = 1
 _AWAY: Final = 2
@@ -76,6 +79,7 @@ def seed(central: Central) -> Samples:
         shop.top_up(f"multi{shares}", 1, shop.coffee(shares), _spendable)[0]
         for shares in (3, 4, 5, 6, 8, 10)
     ]
+    shop.top_up("id_card", 1, shop.by_card(), _spendable)
     online = shop.top_up("online_only", 1, shop.online(), _unused)
     refused = tuple(shop.refusable(kind) for kind in shop.refused_kinds())
     return Samples(
@@ -133,6 +137,10 @@ class _Shop:
     def coffee(self, shares: int) -> NewOrder:
         """An order that its home outlet redeems, also alone."""
         return NewOrder(self._single.product, "", shares=shares, home=_HOME)
+
+    def by_card(self) -> NewOrder:
+        """An order that an ID card opens, for who tries the emulated reader."""
+        return replace(self.coffee(6), id_card=upstream_hash(ID_CARD))
 
     def online(self) -> NewOrder:
         """An order of the product that needs central's word."""

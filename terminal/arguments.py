@@ -137,6 +137,7 @@ def _running(commands: Any) -> None:
     demo.add_argument("--headless", action="store_true", help="all but the kiosk; then wait")
     demo.add_argument("--plain", action="store_true", help="lines instead of a screen")
     demo.add_argument("--language", choices=("zh", "en"))
+    demo.add_argument("--id-card", action="store_true", help="an emulated ID-card reader too")
     _add(commands, "run", "the same terminal without a screen")
     sync = _add(commands, "sync", "pull and push now")
     sync.add_argument("--once", action="store_true", help="one round (what it does anyway)")

@@ -51,6 +51,11 @@ header = ["hexiao demo"]
 language = "{language}"
 """
 
+_ID_CARD_TOML: Final = """
+[id_card]
+port = "emulated://idcard?name=demo&feed={cards}"
+"""
+
 _CENTRAL_TOML: Final = """\
 # Made by `hexiao demo`: hexiao central serve --config THIS
 [central]
@@ -63,7 +68,7 @@ port = {port}
 def demo(args: Namespace, io: Io, serves: Serves) -> int:
     """Start everything; show the kiosk, or say where everything is and wait for a signal."""
     demo_dir = _Directory(Path(args.dir).resolve())
-    demo_dir.prepare(args.language)
+    demo_dir.prepare(args.language, id_card=args.id_card)
     seeded = None if demo_dir.enrolled() else demo_dir.seed()
     with demo_dir.central_process() as url:
         demo_dir.enrol(url)
@@ -135,22 +140,21 @@ class _Directory:
         self.config = root / "hexiao.toml"
         self.central_config = root / "central.toml"
 
-    def prepare(self, language: str | None) -> None:
+    def prepare(self, language: str | None, *, id_card: bool = False) -> None:
         """Write settings where there are none, and make central's database."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise OutOfService(f"{self.root} cannot be made: {error.strerror}") from error
-        if not self.config.exists() or language is not None:
-            self.config.write_text(
-                _TERMINAL_TOML.format(
-                    paper=self.root / "slip.txt",
-                    orders=self.root / "printer",
-                    feed=self.root / "scan",
-                    language=language or "zh",
-                ),
-                encoding="utf-8",
+        if not self.config.exists() or language is not None or id_card:
+            text = _TERMINAL_TOML.format(
+                paper=self.root / "slip.txt",
+                orders=self.root / "printer",
+                feed=self.root / "scan",
+                language=language or "zh",
             )
+            text += _ID_CARD_TOML.format(cards=self.root / "cards") if id_card else ""
+            self.config.write_text(text, encoding="utf-8")
         if not self.central_config.exists():
             text = _CENTRAL_TOML.format(port=_free_port())
             self.central_config.write_text(text, encoding="utf-8")

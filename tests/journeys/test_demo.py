@@ -76,6 +76,26 @@ def test_the_demo_redeems_a_sample(tmp_path: Path) -> None:
     assert [(row["shares"], row["verdict"]) for row in booked(folder)] == [(2, "accepted")]
 
 
+def test_the_demo_shows_an_id_card(tmp_path: Path) -> None:
+    """EV-032: off unless it is asked for; then the sample card opens its voucher."""
+    folder = tmp_path / "demo"
+    command = ["hexiao.py", "demo", "--dir", str(folder), "--language", "en", "--id-card"]
+    with Window(command, 120, 36) as window:
+        window.until("Or lay the ID card on the reader", START_S)
+        window.until("cards ready", START_S)
+        (folder / "cards").write_text("lay 11010519491231002X\n")
+        window.until("Redeem 1 of 6", START_S)
+        pace(window, 0.4)
+        window.type("+").until("REDEEMED")
+        window.until(lambda _: "T1_1_" in paper(folder), START_S)
+        (folder / "cards").write_text("lift\n")
+        pace(window, 0.2)
+        window.type("-").until("Scan a voucher")
+        window.type("\x1b[21~").until("Close the kiosk?")
+        pace(window, 0.4)
+        assert window.type("+").ended(START_S) == 0
+
+
 def booked(folder: Path) -> list[dict[str, Any]]:
     """The redemptions that the demo's central has booked."""
     settings = str(folder / "central.toml")

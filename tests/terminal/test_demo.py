@@ -44,7 +44,10 @@ def test_its_settings_are_settings(tmp_path: Path) -> None:
     assert load(str(made.central_config)).settings.central.port > 0
     before = made.central_config.read_text()
     made.prepare("en")
-    assert load(str(made.config)).settings.kiosk.language == "en"
+    settings = load(str(made.config)).settings
+    assert settings.kiosk.language == "en" and not settings.id_card.port
+    made.prepare(None, id_card=True)
+    assert load(str(made.config)).settings.id_card.port.startswith("emulated://idcard?")
     assert made.central_config.read_text() == before
     assert (tmp_path / "demo").stat().st_mode & 0o777 == 0o700
 
