@@ -138,6 +138,22 @@ def insert_new(
     _run(connection, statement, table, names, rows)
 
 
+def delete(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
+    """Take away the rows that have these values in the columns `names`, as far as there are any."""
+    if not rows:
+        return
+    quoted = _quoted(connection, names)
+    if _is_postgresql(connection):
+        where = " AND ".join(f"t.{name} = new.{name}" for name in quoted)
+        source = f"USING {_source(connection, names)}"
+        _run(
+            connection, f"DELETE FROM {table.name} AS t {source} WHERE {where}", table, names, rows
+        )
+        return
+    where = " AND ".join(f"{name} = ?" for name in quoted)
+    _run(connection, f"DELETE FROM {table.name} WHERE {where}", table, names, rows)
+
+
 def update(
     connection: Connection, table: Table, keys: int, names: Sequence[str], rows: Sequence[Row]
 ) -> None:

@@ -97,23 +97,24 @@ def store(work: Work, rows: Sequence[Row]) -> None:
     if not rows:
         return
     buckets = ledger.buckets_of(work, {row.voucher.voucher for row in rows})
-    work.connection.execute(
-        schema.sealed.insert(),
-        [
-            {
-                "merchant": work.merchant,
-                "k": row.k,
-                "record": row.record,
-                "voucher": row.voucher.voucher,
-                "generation": row.generation,
-                "bucket": buckets[row.voucher.voucher],
-                "vault": row.vault,
-            }
-            for row in rows
-        ],
-    )
+    new = [
+        (
+            work.merchant,
+            row.k,
+            row.record,
+            row.voucher.voucher,
+            row.generation,
+            buckets[row.voucher.voucher],
+            row.vault,
+        )
+        for row in rows
+    ]
+    bulk.insert(work.connection, schema.sealed, _SEALED, new)
     for row in rows:
         work.put(buckets[row.voucher.voucher], ledger.SEALED, ids.b64u(row.k))
+
+
+_SEALED: Final = ("merchant", "k", "record", "voucher", "generation", "bucket", "vault")
 
 
 def move_all(work: Work, vouchers: Collection[str], bucket: int) -> None:
@@ -290,14 +291,9 @@ def _says_the_same(row: Row, now: Voucher) -> bool:
 
 
 def _delete(work: Work, table: Table, rows: Sequence[Row]) -> None:
-    for row in rows:
-        work.connection.execute(
-            delete(table).where(
-                table.c.merchant == work.merchant,
-                table.c.voucher == row.voucher.voucher,
-                table.c.generation == row.generation,
-            )
-        )
+    names = ("merchant", "voucher", "generation")
+    keys = [(work.merchant, row.voucher.voucher, row.generation) for row in rows]
+    bulk.delete(work.connection, table, names, keys)
 
 
 _OLDEST: Final = select(func.min(schema.sealing.c.issued_at)).where(
