@@ -25,6 +25,7 @@ ORDERS = (
     "noise fe01",
     "power off",
     "power off after 40",
+    "power back after 50",
     "power on",
     "unplug",
     "plug in",
@@ -68,6 +69,8 @@ def _with_number(machine: Machine, name: str, number: int) -> bool:
             machine.levers.drop_next = number
         case "power off after":
             machine.levers.power_off_at = machine.count.received + number
+        case "power back after":
+            machine.levers.power_back_ms = number
         case "noise":
             return _noise(machine, str(number))
         case _:

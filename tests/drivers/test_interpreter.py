@@ -158,6 +158,7 @@ def test_a_switch_by_its_words(lever: str) -> None:
         ("noise fe01", "noise", b"\xfe\x01"),
         ("noise 12", "noise", b"\x12"),
         ("power off after 40", "power_off_at", 43),
+        ("power back after 50", "power_back_ms", 50),
     ],
 )
 def test_a_lever_with_a_number(order: str, name: str, value: object) -> None:
