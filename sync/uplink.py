@@ -12,7 +12,7 @@ from typing import Final
 
 from sync import sender
 from sync.acks import Signed, read_time
-from sync.errors import SyncError, Unreachable
+from sync.errors import Slow, SyncError, Unreachable
 from sync.journal_messages import SetAside
 from sync.limits import BATCH_ENTRIES_MAX, NOTES_MAX
 from sync.messages import BatchAnswer, Hello
@@ -37,6 +37,7 @@ class Uplink:
         self._greet_pace, self._notes_pace = Pace(), Pace()
         self._greet_error: SyncError | None = None
         self._push_error: SyncError | None = None
+        self._greeted = False
         self.pushed = 0
 
     @property
@@ -48,6 +49,13 @@ class Uplink:
     def fence(self) -> Fence | None:
         """Why this terminal must stop, if so. An older epoch that stopped is past already."""
         return self._sending(self._ports.journal.epochs()[-1]).fence
+
+    @property
+    def _greeting_is_late(self) -> bool:
+        """This process's first hello may still arrive: after entries that it pushed meanwhile its
+        head would look like that of a disk that went back.
+        """
+        return not self._greeted and isinstance(self._greet_error, Slow)
 
     @property
     def _apart(self) -> bool:
@@ -88,7 +96,7 @@ class Uplink:
         if now_ms >= self._greet_at_ms and not self._apart:
             self._greet(now_ms)
         waits = [max(1, self._greet_at_ms - now_ms)]
-        if isinstance(self._greet_error, Unreachable):
+        if isinstance(self._greet_error, Unreachable) or self._greeting_is_late:
             return waits[0]
         for epoch in self._ports.journal.epochs():
             stream = self._stream(epoch, now_ms, flush=flush)
@@ -226,7 +234,7 @@ class Uplink:
         except SyncError as error:
             self._not_greeted(error)
             return
-        self._greet_pace, self._greet_error = Pace(), None
+        self._greet_pace, self._greet_error, self._greeted = Pace(), None, True
         spread_ms = int(GREET_EVERY_MS * ports.clock.random() / 4)
         self._greet_at_ms = now_ms + GREET_EVERY_MS - spread_ms
         if any(directive.do == "rebootstrap" for directive in answer.directives):

@@ -1,12 +1,14 @@
 """A round over real HTTP: entries go up once, the feed comes down whole, trouble is told."""
 
 import json
+import threading
+from dataclasses import replace
 
 import pytest
 
 from sync import messages
 from sync.downlink import IDLE_PAUSE_MS, Downlink
-from sync.errors import Busy, Garbled, Refused, Unreachable
+from sync.errors import Busy, Garbled, Refused, Slow, Unreachable
 from sync.feed import Checkpoint, FeedPage, KeyGone, KeyPut, ProductPut
 from sync.messages import Directive, Head, Verdict, VerdictsPage
 from sync.problems import Problem, problem_type
@@ -284,6 +286,32 @@ def test_the_first_hello_is_tried_again(till, service, server, ports):
     till.now += 500
     uplink.step()
     assert till.times
+
+
+def test_entries_wait_for_a_first_hello_that_may_still_arrive(till, service, server):
+    """Behind them its head would look like a disk that went back, and raise a false alarm. Once
+    central has heard this process, a late hello holds nothing up."""
+    answered = threading.Event()
+
+    def late(asked):
+        if "hello" in asked.path:
+            answered.wait(10)
+
+    ports = till.ports(server.url, answer_s=0.1)
+    service.override = late
+    till.chains[1].grown(1)
+    uplink = Uplink(ports)
+    assert uplink.step(flush=True) > 0
+    assert isinstance(uplink.error, Slow) and paths(server) == ["hello"]
+    answered.set()
+    uplink._ports = ports = replace(ports, central=till.ports(server.url).central)
+    till.now += 60_000
+    assert uplink.step(flush=True) == 0
+    assert [path.split("/")[0] for path in paths(server)] == ["hello", "hello", "journal"]
+    uplink._greet_error = Slow("a later one")
+    till.chains[1].grown(1)
+    assert uplink.step(flush=True) == 0
+    ports.central.close()
 
 
 def test_a_central_without_snapshots(till, service, server, ports):

@@ -174,8 +174,8 @@ class Till:
     def fenced(self, epoch, fence):
         self.fences.append((epoch, fence))
 
-    def ports(self, url):
-        terms = Terms(url, self.now_ms, self.monotonic_ms, self.nonce, answer_s=5.0)
+    def ports(self, url, *, answer_s=5.0):
+        terms = Terms(url, self.now_ms, self.monotonic_ms, self.nonce, answer_s=answer_s)
         return Ports(self, self, self, self, HttpCentral(terms, signing.Signer("T1_1", KEY)))
 
 
