@@ -101,7 +101,9 @@ class Till:
         parts = counter.parts
         caller = Caller(self.posid, parts.identity.epoch)
         wire: Any = Wire(self.network, self.name, caller, lambda: self._runs(counter))
-        writer = ReplicaWriter(self.data.replica, fetch(self.data, None))
+        writer = ReplicaWriter(
+            self.data.replica, fetch(self.data, None), outlet=counter.parts.confined_to
+        )
         ports = Ports(
             journal=JournalOfTerminal(counter),
             replica=ReplicaOfTerminal(counter, writer),
