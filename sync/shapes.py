@@ -41,8 +41,8 @@ RowKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{21}[AQgw]\Z")]
 Blob = Annotated[
     str,
     Meta(
-        pattern=r"^([A-Za-z0-9_-]{4})*"
-        r"([A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?\Z",
+        pattern=r"^(?:[A-Za-z0-9_-]{4})*"
+        r"(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?\Z",
         min_length=2,
         max_length=4096,
     ),
