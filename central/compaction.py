@@ -23,7 +23,7 @@ KEPT_DAYS: Final = 90
 """Days that an ended voucher stays known by name at the counters, and a tombstone in the feed."""
 
 _PORTION: Final = 1_000
-_MARK: Final = "feed"
+MARK: Final = "feed"
 """Counters `feed:BUCKET:DAY` remember where a bucket's head was, because rows carry no time."""
 
 
@@ -162,14 +162,14 @@ def _marks(work: Work, bucket: int) -> dict[int, int]:
     table = schema.counters
     rows = work.connection.execute(
         select(table).where(
-            table.c.merchant == work.merchant, table.c.name.like(f"{_MARK}:{bucket}:%")
+            table.c.merchant == work.merchant, table.c.name.like(f"{MARK}:{bucket}:%")
         )
     )
     return {int(row.name.rsplit(":", 1)[1]): int(row.value) for row in rows}
 
 
 def _mark_name(bucket: int, day: int) -> str:
-    return f"{_MARK}:{bucket}:{day}"
+    return f"{MARK}:{bucket}:{day}"
 
 
 @retried

@@ -9,12 +9,12 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from central import schema
+from central import compaction, schema
 from central.database import retried
 from central.service import Central
 
-_VERDICTS_LEAP: Final = 1_000_000_000
-"""Further than a terminal's changes of verdict can have come since any backup."""
+_LEAP: Final = 1_000_000_000
+"""Further than changes of verdict and of bucket can have been counted since any backup."""
 
 
 @retried
@@ -38,7 +38,10 @@ def renew(central: Central) -> int:
             )
         work.connection.execute(
             update(counter)
-            .where(counter.c.merchant == work.merchant)
-            .values(value=counter.c.value + _VERDICTS_LEAP)
+            .where(
+                counter.c.merchant == work.merchant,
+                counter.c.name.not_like(f"{compaction.MARK}:%"),
+            )
+            .values(value=counter.c.value + _LEAP)
         )
     return len(buckets)

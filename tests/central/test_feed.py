@@ -20,6 +20,7 @@ from central import (
     ledger,
     orders,
     reports,
+    restoring,
     schema,
     sealing,
     service,
@@ -296,6 +297,19 @@ def test_compaction_drops_replaced_rows_and_old_tombstones(central: Central) -> 
     with central.read() as work:
         marks = [str(row.name) for row in work.connection.execute(schema.counters.select())]
     assert len([name for name in marks if name.startswith("feed:1:")]) == 3
+
+
+def test_a_restored_service_keeps_tombstones_as_long_as_any(central: Central) -> None:
+    """What remembers the head of a day is no counter of changes, and leaps no further."""
+    voucher = issue(central, shares=2)
+    compaction.run(central)
+    restoring.renew(central)
+    orders.change_mobile(central, voucher.order, "13900005670")
+    compaction.run(at(central, 1))
+    removed = [row.seq for row in rows(central) if row.removed]
+    assert removed and compaction.run(at(central, 90)) == 0
+    assert [row.seq for row in rows(central) if row.removed] == removed
+    assert compaction.run(at(central, 91)) == len(removed)
 
 
 def test_any_way_through_the_feed_ends_at_its_head(
