@@ -43,6 +43,19 @@ def first_difference(work: Work, stream: Any, upload: Upload, hashes: Sequence[s
     return next((seq for seq in sorted(sent) if stored.get(seq, sent[seq]) != sent[seq]), None)
 
 
+def continues_branch(work: Work, upload: Upload) -> bool:
+    """Whether the upload goes on where a branch that is kept ends, past what is stored."""
+    table = schema.branches
+    before = select(table.c.seq).where(
+        table.c.merchant == work.merchant,
+        table.c.posid == upload.posid,
+        table.c.epoch == upload.epoch,
+        table.c.seq == upload.first - 1,
+        table.c.hash == upload.prev,
+    )
+    return work.connection.execute(before).first() is not None
+
+
 def keep_branch(
     central: Central, work: Work, upload: Upload, hashes: Sequence[str], differs: int
 ) -> None:

@@ -98,13 +98,17 @@ def _foreign(central: Central, header: Header) -> Refused | None:
 def _take(central: Central, header: Header, raw: Iterator[bytes]) -> Rescued | Refused:
     read = added = up_to = 0
     prev: str | None = None
+    fork: Forked | None = None
     for portion in _portions(raw):
         result = ingest(central, _upload(central, header, portion, prev))
-        if not isinstance(result, Held):
-            return _refused(result)
         prev = portion[-1].hash
-        read, added, up_to = read + len(portion), added + result.added, result.up_to
-    return Rescued(header.posid, header.epoch, read, added, up_to)
+        if isinstance(result, Forked):  # the rest of the file is kept apart with it
+            fork = fork or result
+        elif not isinstance(result, Held):
+            return _refused(fork or result)
+        else:
+            read, added, up_to = read + len(portion), added + result.added, result.up_to
+    return _refused(fork) if fork else Rescued(header.posid, header.epoch, read, added, up_to)
 
 
 def _portions(raw: Iterator[bytes]) -> Iterator[list[Line]]:

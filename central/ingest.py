@@ -125,7 +125,10 @@ def _examined(
     if stream is None:
         return UnknownStream()
     if upload.first > stream.seq + 1:
-        return Gap(stream.seq + 1)
+        if not forks.continues_branch(work, upload):
+            return Gap(stream.seq + 1)
+        forks.keep_branch(central, work, upload, hashes, upload.first)
+        return Forked(stream.forked_at)
     differs = forks.first_difference(work, stream, upload, hashes)
     new = max(0, stream.seq + 1 - upload.first)
     if differs is None and stream.forked_at is not None and new < len(hashes):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from central import import_journal, ledger, reports, verdicts
+from central import forks, import_journal, ledger, reports, verdicts
 from central.errors import OutOfService
 from central.errors import Refused as No
 from central.service import Central
@@ -282,6 +282,34 @@ def test_a_rescued_journal_is_ingested_as_if_it_had_synced(
     assert len(rows(central)) == 2
     file.write_bytes(b"\xff\x00garbage\n")
     assert isinstance(import_journal.run(central, file), No)
+
+
+def test_a_branch_longer_than_a_batch_is_kept_apart_whole(
+    central: Central, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past what central has of the true history too; a file that continues no branch is a gap."""
+    monkeypatch.setattr(import_journal, "BATCH_ENTRIES_MAX", 2)
+    voucher = issue(central, shares=9)
+    till = pair("POS1")
+    till.redeem(voucher)
+    till.push()
+    clone = till.clone()
+    till.redeem(voucher, generation=1, left=7)
+    till.push(2)
+    for used in range(1, 7):
+        clone.redeem(voucher, generation=used, left=8 - used)
+    file = tmp_path / "clone.jsonl"
+    file.write_text(clone.export(6), encoding="utf-8")
+    gap = import_journal.run(central, file)
+    assert isinstance(gap, No) and gap.reason == "gap"
+    file.write_text(clone.export(), encoding="utf-8")
+    for _ in range(2):
+        fork = import_journal.run(central, file)
+        assert isinstance(fork, No) and fork.reason == "fork" and "entry 2 " in fork.message
+        with central.read() as work:
+            kept = [row["serial"] for row in forks.kept_apart(work)]
+        assert kept == [ids.serial("POS1", 1, seq) for seq in range(2, 8)]
+    assert len(rows(central)) == 2
 
 
 def test_a_journal_file_of_somebody_else_is_refused(
