@@ -259,7 +259,7 @@ class Auditor:
             f" itself, of {sold.shares}",
         )
         if entry.data["mode"] == "online":
-            if sold.home not in (None, till.outlet):
+            if sold.home != till.outlet:
                 shares = self.foreign_claims.get(sold.voucher, 0) + entry.data["shares"]
                 self.foreign_claims[sold.voucher] = shares
             return
