@@ -128,5 +128,5 @@ def test_without_terminal_and_drivers_central_judges() -> None:
         for path in sorted((ROOT / "central").rglob("*.py"))
         if path.stem not in {"__init__", "__main__", "env"}
     ]
-    gone = ("terminal", "drivers", "textual", "serial", "apsw")
+    gone = ("terminal", "drivers", "textual", "serial")
     assert run(JUDGE, gone, modules=modules) == ["accepted", "over_redeemed"]
