@@ -7,6 +7,7 @@ changes nothing; an item of a kind this program does not know is read past, one 
 that is wrong makes the whole page `Garbled`.
 """
 
+import contextlib
 import hashlib
 from typing import Annotated, Final, Literal
 
@@ -187,16 +188,25 @@ class FeedPage(Answer, frozen=True, kw_only=True):
     buckets: dict[str, tuple[Small, ...]] = msgspec.field(default_factory=dict)
 
 
-class _Envelope(Answer, frozen=True, kw_only=True):
+class _Head(Answer, frozen=True, kw_only=True):
     from_: Cursor = msgspec.field(name="from")
     cursor: Cursor
     more: bool
     sealed_through: Moment | None = None
     reflects: Reflects | None = None
-    items: Annotated[list[msgspec.Raw], Meta(max_length=FEED_ITEMS_MAX)]
     checkpoint: Checkpoint | None = None
     moves: Count = 0
     buckets: dict[Digits, tuple[Small, ...]] = msgspec.field(default_factory=dict)
+
+
+class _Puts(_Head, frozen=True, kw_only=True):
+    """A page that takes nothing away, as most are when a replica is filled: read in one go."""
+
+    items: Annotated[list[Put], Meta(max_length=FEED_ITEMS_MAX)]
+
+
+class _Envelope(_Head, frozen=True, kw_only=True):
+    items: Annotated[list[msgspec.Raw], Meta(max_length=FEED_ITEMS_MAX)]
 
 
 class _Kind(Answer, frozen=True, kw_only=True):
@@ -204,6 +214,7 @@ class _Kind(Answer, frozen=True, kw_only=True):
     op: str
 
 
+_PUTS: Final = msgspec.json.Decoder(_Puts)
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _PUT: Final[msgspec.json.Decoder[Put]] = msgspec.json.Decoder(Put)
 _GONE: Final[msgspec.json.Decoder[Gone]] = msgspec.json.Decoder(Gone)
@@ -218,21 +229,28 @@ _KNOWN: Final = frozenset(
 def decode_page(body: bytes) -> FeedPage:
     """Read a page. Items of unknown kinds are left out. Raises `Garbled` for anything wrong."""
     try:
-        envelope = _ENVELOPE.decode(body)
-        items = tuple(item for raw in envelope.items if (item := _item(raw)) is not None)
+        head, items = _read(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Garbled(f"a feed page cannot be read: {error}") from error
     return FeedPage(
-        from_=envelope.from_,
-        cursor=envelope.cursor,
-        more=envelope.more,
-        sealed_through=envelope.sealed_through,
-        reflects=envelope.reflects,
+        from_=head.from_,
+        cursor=head.cursor,
+        more=head.more,
+        sealed_through=head.sealed_through,
+        reflects=head.reflects,
         items=items,
-        checkpoint=envelope.checkpoint,
-        moves=envelope.moves,
-        buckets=envelope.buckets,
+        checkpoint=head.checkpoint,
+        moves=head.moves,
+        buckets=head.buckets,
     )
+
+
+def _read(body: bytes) -> tuple[_Head, tuple[Item, ...]]:
+    with contextlib.suppress(msgspec.ValidationError):
+        puts = _PUTS.decode(body)
+        return puts, tuple(puts.items)
+    envelope = _ENVELOPE.decode(body)
+    return envelope, tuple(item for raw in envelope.items if (item := _item(raw)) is not None)
 
 
 def row_digest(voucher: str, version: int) -> int:

@@ -8,7 +8,7 @@ a bucket that a voucher has left does not touch what the next one said.
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
 from typing import Final
 
@@ -120,10 +120,12 @@ class Rows:
 
     def _gently(self, rows: Iterable[_Bound]) -> Iterator[_Bound]:
         """Rows, with room for the counter between them: Python runs one thread at a time."""
-        for number, row in enumerate(rows):
-            if number % AT_ONCE == 0:
-                self._make_way()
-            yield row
+        return chain.from_iterable(self._portions(iter(rows)))
+
+    def _portions(self, rows: Iterator[_Bound]) -> Iterator[tuple[_Bound, ...]]:
+        while portion := tuple(islice(rows, AT_ONCE)):
+            self._make_way()
+            yield portion
 
 
 class _StateRows:
