@@ -55,9 +55,7 @@ def fault(one: Rig, rng: random.Random) -> None:
         levers.noise = rng.randbytes(4)
     else:
         setattr(levers, {"cover": "cover_open"}.get(kind, kind), True)
-    # Power that is back within a quarter of a second is the known limit where a wire holds.
-    held = kind == "power" and one.build.rtscts
-    one.run(rng.choice([500, 5_000] if held else [50, 500, 5_000]))
+    one.run(rng.choice([50, 500, 5_000]))
     one.machine.levers = Levers()
     one.machine.power_on(one.now)
     if not one.plugged:
