@@ -132,12 +132,24 @@ def _check_revision(connection: Connection) -> None:
 
 def check_revision(connection: Connection) -> None:
     """Read which version a database is at. Raises Misconfigured when another program's."""
-    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    found = check_not_later(connection)
     if found != REVISION:
         raise Misconfigured(
             f"the database is at version {found}, this program needs {REVISION}; "
             "run `hexiao central migrate`"
         )
+
+
+def check_not_later(connection: Connection) -> str:
+    """The version a database is at. Raises Misconfigured when a later program made it so."""
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if found is not None and found > REVISION:
+        raise Misconfigured(
+            f"the database is at version {found}, this program knows versions up to {REVISION} "
+            "and has changed nothing; install the later hexiao again, or restore the backup "
+            "that was made before it"
+        )
+    return str(found)
 
 
 def _spool(database: Database) -> Path:

@@ -17,7 +17,7 @@ from sqlalchemy import inspect, select
 from central import catalogue, keys, schema
 from central.database import Database
 from central.errors import Misconfigured, Refused
-from central.service import DEFAULT_MERCHANT, Central, open_central
+from central.service import DEFAULT_MERCHANT, Central, check_not_later, open_central
 from sync.policy import DEFAULT, Policy
 from vouchers.sealed import COST_DEFAULT, COST_LIGHT
 
@@ -54,7 +54,10 @@ def init(url: str, new: NewMerchant, random: Callable[[int], bytes]) -> Central 
 
 
 def migrate(url: str) -> None:
-    """Bring a database to the version this program needs. Harmless when it is there already."""
+    """Bring a database to the version this program needs. Harmless when it is there already.
+
+    Raises Misconfigured where there is none, or one of a later program.
+    """
     from alembic import command
     from alembic.config import Config
 
@@ -64,6 +67,8 @@ def migrate(url: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     with database.write() as connection:
+        if inspect(connection).has_table("alembic_version"):
+            check_not_later(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     database.close()
