@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import select, update
 
-from central import booking, catalogue, keys, policies, schema
+from central import booking, catalogue, keys, past, policies, schema
 from central.database import retried
 from central.errors import Refused
 from central.keys import Keyring
@@ -153,7 +153,7 @@ def _open_stream(work: Work, paired: Any, sign_key: bytes, seal_key: bytes) -> _
         .order_by(table.c.epoch.desc())
         .limit(1)
     ).one_or_none()
-    epoch = 1 if last is None else int(last.epoch) + 1
+    epoch = past.next_name(work, 0 if last is None else int(last.epoch))
     previous = None if last is None else str(last.head)
     record = entries.enrolment_record(
         merchant=work.merchant,
@@ -214,7 +214,9 @@ def _register(work: Work, paired: Any, epoch: int, sign_key: bytes, seal_key: by
         )
         work.connection.execute(
             schema.counters.insert().values(
-                merchant=work.merchant, name=booking.verdict_counter(paired.posid), value=0
+                merchant=work.merchant,
+                name=booking.verdict_counter(paired.posid),
+                value=past.first_change(work),
             )
         )
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import bindparam, select
 
-from central import schema
+from central import past, schema
 from central.database import retried
 from central.service import Central, Work
 from sync import keyring, sealedbox
@@ -91,7 +91,7 @@ def rotate(central: Central, *, at_once: bool = False) -> tuple[int, int]:
     """
     with central.write() as work:
         ring = load(work)
-        kid = max(ring.signers) + 1
+        kid = past.next_name(work, max(ring.signers))
         begins = work.now if at_once else work.now + GRACE_DAYS * times.DAY_MS
         sign = central.random(_RAW_BYTES)
         public = Ed25519PrivateKey.from_private_bytes(sign).public_key().public_bytes_raw()

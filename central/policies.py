@@ -130,16 +130,26 @@ def change(
                 return Refused("bad_policy", f"{name} cannot be {text[:60]!r}")
             policy = changed
         policy = msgspec.structs.replace(policy, version=policy.version + 1)
-        work.connection.execute(
-            schema.policies.insert().values(
-                merchant=work.merchant,
-                version=policy.version,
-                policy=msgspec.json.encode(policy).decode(),
-                created_at=work.now,
-            )
-        )
-        work.put(CATALOGUE, "policy", "")
+        _put(work, policy)
     return policy
+
+
+def repeat(work: Work, after: int) -> None:
+    """Say the policy in force again, under a version beyond its own and `after`."""
+    policy = current(work)
+    _put(work, msgspec.structs.replace(policy, version=max(policy.version, after) + 1))
+
+
+def _put(work: Work, policy: Policy) -> None:
+    work.connection.execute(
+        schema.policies.insert().values(
+            merchant=work.merchant,
+            version=policy.version,
+            policy=msgspec.json.encode(policy).decode(),
+            created_at=work.now,
+        )
+    )
+    work.put(CATALOGUE, "policy", "")
 
 
 def _changed(policy: Policy, scope: str, name: str, value: object) -> Policy | None:

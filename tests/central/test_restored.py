@@ -1,0 +1,129 @@
+"""A central database that was put back from a backup: what it forgot, and what others remember."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from central import keys, past, policies, restoring, verdicts
+from central.errors import Refused
+from central.service import Central
+from tests.central.backups import Backup
+from tests.central.conftest import Pair, issue
+from tests.central.till import Till, now_ms
+from vouchers import times
+
+Shown = dict[str, tuple[object, ...]]
+
+
+class Counter:
+    """What a counter shows of its entries: the verdicts it heard, as the terminal keeps them."""
+
+    def __init__(self, till: Till) -> None:
+        self.till, self.cursor = till, ""
+        self.shown: Shown = {}
+
+    def push(self, first: int = 1) -> None:
+        """Send, and keep the verdicts that come with the answer."""
+        self._keep(self.till.push(first).verdicts)
+
+    def hear(self) -> Shown:
+        """Ask for what is new until there is no more."""
+        more = True
+        while more:
+            page = self.till.http.verdicts(self.cursor)
+            self._keep(page.verdicts)
+            self.cursor, more = page.cursor, page.more
+        return self.shown
+
+    def _keep(self, heard: Iterable[object]) -> None:
+        for one in heard:
+            self.shown[one.serial] = _plain(one)  # type: ignore[attr-defined]
+
+
+def _plain(one: object) -> tuple[object, ...]:
+    names = ("verdict", "flags", "excess", "others", "settled")
+    return tuple(getattr(one, name) for name in names)
+
+
+def judged(central: Central, posid: str) -> Shown:
+    """The verdicts of a device as central has them."""
+    with central.read() as work:
+        page = verdicts.changed_since(work, posid, 0)
+    return {one.serial: _plain(one) for one in page.verdicts}
+
+
+def test_a_counter_unlearns_what_central_forgot(central: Central, pair: Pair) -> None:
+    """A verdict from after the backup that does not come again is taken back at the counter:
+    here that head office had closed it, and one that the other counter's entry had brought about.
+    """
+    voucher = issue(central, shares=1, home=None)
+    one, two = Counter(pair("POS1")), Counter(pair("POS2", 2))
+    one.till.redeem(voucher)
+    one.push()
+    backup = Backup.of(central)
+    serial = two.till.redeem(voucher)
+    two.push()
+    assert verdicts.settle(central, serial, "loss")
+    before = one.hear() | two.hear()
+    assert {entry[0] for entry in before.values()} == {"accepted", "over_redeemed"}
+    assert before[serial][4] == "loss"
+
+    backup.put_back(central)
+    restoring.renew(central)
+    assert one.hear() == judged(central, "POS1") == {"POS1_1_00000001": PLAIN}
+    two.push()
+    assert two.hear() == judged(central, "POS2")
+    assert two.shown[serial][4] is None
+    assert one.hear() == judged(central, "POS1")
+
+
+PLAIN = ("accepted", (), 0, (), None)
+
+
+def test_what_was_numbered_since_the_backup_is_not_numbered_again(
+    central: Central, pair: Pair
+) -> None:
+    """A till paired since, its slips, a key and a policy made since: none is given a second time.
+
+    The till of that time had epoch 1 and heard verdicts; its serials stand on paper.
+    """
+    voucher = issue(central, shares=3)
+    backup = Backup.of(central)
+    lost = Counter(pair("POS1"))
+    lost.till.redeem(voucher)
+    lost.push()
+    heard = len(lost.hear())
+    kid, _ = keys.rotate(central, at_once=True)
+    lost_policy = policies.change(central, ["claim.budget_ms=250"])
+    assert not isinstance(lost_policy, Refused)
+
+    backup.put_back(central)
+    restoring.renew(central)
+    again = Counter(pair("POS1"))
+    assert again.till.epoch > lost.till.epoch
+    again.cursor = lost.cursor
+    serials = {again.till.redeem(voucher) for _ in range(heard)}
+    again.push()
+    assert set(again.hear()) == serials
+    assert keys.rotate(central)[0] > kid
+    with central.read() as work:
+        assert policies.current(work).version > lost_policy.version
+        assert policies.current(work).claim.budget_ms != 250
+
+
+def test_a_backup_from_before_an_earlier_restore(central: Central, pair: Pair) -> None:
+    """Put back again, it gives out nothing that was given out after the first time either."""
+    backup = Backup.of(central)
+    epochs, kids, versions = [], [], []
+    for hours in range(3):
+        later = replace(central, clock=lambda h=hours: now_ms() + h * times.HOUR_MS)
+        backup.put_back(later)
+        restoring.renew(later)
+        till = pair("POS1")
+        epochs.append(till.epoch)
+        kids.append(keys.rotate(central)[0])
+        with central.read() as work:
+            versions.append((policies.current(work).version, past.first_change(work)))
+    assert len(set(epochs)) == len(set(kids)) == len(set(versions)) == 3
+    for found in (epochs, kids, versions):
+        assert found == sorted(found)
+    assert max(epochs) < 1_000, "serials stay short"
