@@ -23,7 +23,7 @@ from terminal.parts import Claimed, Parts
 from vouchers import codes, entries, rules, sealed
 from vouchers.entries import Kind, Redemption
 from vouchers.presented import presented
-from vouchers.reasons import Refusal, known_reason
+from vouchers.reasons import Reason, Refusal, known_reason
 from vouchers.rules import Accepted, Case
 from vouchers.sealed import Record, Vault
 
@@ -148,6 +148,7 @@ def case_of(
 ) -> Case:
     """The question for the rules; `claimed` takes a claim for granted that is not asked for yet."""
     granted = claim is not None and claim.granted and _in_time(parts, claim)
+    refused = None if claim is None else known_reason(claim.reason)
     standing = standing_of(parts, opened)
     return Case(
         record=presented(opened.record, standing, opened.credential),
@@ -156,8 +157,9 @@ def case_of(
         moment=parts.moment(estimate),
         evidence=opened.evidence,
         count=count,
-        claimed=granted or claimed,
-        claim_refusal=None if claim is None else known_reason(claim.reason),
+        # Who was refused by central is not alone either: the network is not what is missing.
+        claimed=granted or claimed or refused is not None,
+        claim_refusal=refused,
         posture=parts.posture(),
         credential=opened.credential,
     )
@@ -183,7 +185,7 @@ def redeem(
     estimate = parts.clock.estimate()
     with parts.replica.reading():
         case = case_of(parts, opened, estimate, count=order.shares, claim=order.claim)
-        decision = _decide(case, order.claim)
+        decision = _decide(case)
         if isinstance(decision, Refusal):
             _journal_refusal(parts, opened, decision, estimate, order.clerk)
             return _named(parts, decision)
@@ -234,13 +236,14 @@ def next_code(record: Record, generation: int) -> str:
     return codes.derive(record.secret, generation + 1)
 
 
-def _decide(case: Case, claim: Claimed | None) -> Accepted | Refusal:
+def _decide(case: Case) -> Accepted | Refusal:
     decision = rules.decide(case)
-    if isinstance(decision, Refusal):
+    if case.claim_refusal is None:
         return decision
-    refused = None if claim is None else known_reason(claim.reason)
+    if isinstance(decision, Refusal) and decision.reason is not Reason.NEEDS_NETWORK:
+        return decision
     # Central knows more than the replica: its word stands.
-    return decision if refused is None else Refusal(refused)
+    return Refusal(case.claim_refusal)
 
 
 def _redemption(

@@ -77,9 +77,9 @@ class Case(Struct, frozen=True):
     """One question at the counter. `count` is None while the shares have not been asked for.
 
     `record.generation` is the generation presented; an ID card presents the current one
-    (`vouchers.presented`). `claimed` is true with a granted claim in hand; `posture` is None where
-    offline limits do not apply (at central). `left` follows: the shares left for the presented
-    generation, by this view.
+    (`vouchers.presented`). `claimed` is true with central's answer to a claim in hand, which
+    `claim_refusal` names where it is a no; `posture` is None where offline limits do not apply (at
+    central). `left` follows: the shares left for the presented generation, by this view.
     """
 
     record: Record

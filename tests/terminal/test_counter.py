@@ -240,6 +240,21 @@ def test_central_s_no_stands(shop: Shop, counter: ShopCounter, claims: Claims, w
     assert redeem(counter, sample).left == 1
 
 
+def test_central_s_no_is_told_and_not_that_the_network_is_missing(
+    shop: Shop, counter: ShopCounter, claims: Claims
+) -> None:
+    """More than this till may give alone, and somebody else is at it: the clerk hears that, and
+    not to wait for a network that is there."""
+    counter.parts.policy = Policy(offline=Offline(max_redemptions=ByPlace(home=0, elsewhere=0)))
+    shop.product(5, outlets=[HERE], online_only=True)
+    for sample in (shop.issue(4, product=5), shop.issue(4, product=2, home=None), shop.issue(4)):
+        seen = view(counter, sample.code(), sample.last4)
+        claims.answer = "in_progress"
+        answer = counter.redeem(seen.handle, 3, clerk="li", request=sample.code())
+        assert reason(answer) is Reason.IN_PROGRESS
+        claims.answer = "granted"
+
+
 # Requests
 
 
