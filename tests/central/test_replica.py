@@ -11,7 +11,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from central import catalogue, enrol, feed, orders, policies, reports, restoring, snapshot
+from central import catalogue, enrol, feed, orders, policies, reports, restoring, sealing, snapshot
 from central.catalogue import NewProduct, Product
 from central.errors import Refused as No
 from central.service import Central, open_central
@@ -185,11 +185,15 @@ def test_pages_reflect_the_terminals_own_entries(central: Central, pair: Pair) -
     till.redeem(voucher)
     answer = till.push()
     assert isinstance(answer.cursor, dict)
+    # The job that seals the code after next may have published by now, or publishes here.
+    sealing.run(central)
     (page,) = pull(till, 1, after=before.cursor)
-    assert page.cursor == answer.cursor["1"]
     assert page.reflects is not None and page.reflects.seq == 1
     row = states([page])[voucher.voucher]
     assert (row.used, row.generation, row.version) == (1, 1, 2)
+    (rest,) = pull(till, 1, after=answer.cursor["1"])
+    assert voucher.voucher not in states([rest]), "the answer names the place of its own entries"
+    assert rest.cursor == page.cursor or rest.items
 
 
 def test_a_cursor_of_another_history_takes_a_new_snapshot(central: Central, pair: Pair) -> None:
