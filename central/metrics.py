@@ -44,6 +44,12 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
+        self.ended: Final = Counter(
+            "hexiao_connections_ended",
+            "Connections that were ended: too slow with a request, or there were too many.",
+            ("why",),
+            registry=self._registry,
+        )
         held = Gauge(
             "hexiao_terminals_waiting",
             "Terminals that hold a request for news at this process.",

@@ -2,7 +2,8 @@
 
 Responsible for: the socket, the printed address, a graceful end. Not responsible for: the routes
 or the jobs. Invariants: the address is told only when connections are taken; SIGTERM and SIGINT end
-it within seconds, however many terminals wait.
+it within seconds, however many terminals wait; who takes no byte of an answer for as long as a
+request may take is cut off (by the kernel, on Linux).
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from sqlalchemy import update
 
 from central import jobs, schema
 from central.api import app
+from central.api.bounded import WAIT_S, Bounds, within
 from central.api.waiting import Waiters
 from central.api.watching import Watched
 from central.errors import OutOfService
@@ -32,6 +34,10 @@ _GRACE_S: Final = 5
 _BACKLOG: Final = 2_048
 _SWITCH_S: Final = 0.0005
 
+_FILES_UNTOLD: Final = 8_192
+"""Where the system does not say how many files a process may open."""
+
+_FILES_OF_OUR_OWN: Final = 256
 
 _THREADS: Final = 64
 """Calls at work at the same time; those of one moment share a transaction (`grouping`)."""
@@ -40,19 +46,32 @@ _THREADS: Final = 64
 class Service:
     """A bound socket and what serves it. Raises OutOfService when the address is taken.
 
-    `url` is what terminals are told (behind a proxy); None: the socket's own address.
+    `url` is what terminals are told (behind a proxy); None: the socket's own address. `wait_s` is
+    how long a request may take to come whole, `most` how many connections there may be.
     """
 
-    def __init__(self, central: Central, host: str, port: int, *, url: str | None = None) -> None:
+    def __init__(
+        self,
+        central: Central,
+        host: str,
+        port: int,
+        *,
+        url: str | None = None,
+        wait_s: float = WAIT_S,
+        most: int | None = None,
+    ) -> None:
         """Bind the socket; connections wait from now on and are served by `run`."""
         self._central = central
-        self._listening = _listen(host, port)
+        self._listening = _listen(host, port, wait_s)
         self.url = url or _address(host, self._listening.getsockname()[1])
         self._waiters = Waiters(central)
         self._jobs_stop = threading.Event()
         metrics = Metrics(central, lambda: len(self._waiters))
+        bounds = Bounds(wait_s, most or _room(), lambda why: metrics.ended.labels(why).inc())
         config = uvicorn.Config(
             Watched(app.build(central, self._waiters, metrics), metrics),
+            http=within(bounds),
+            ws="none",
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_GRACE_S,
@@ -119,18 +138,37 @@ def _prepare_process() -> None:
     if sys.platform != "win32":
         import resource
 
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = _open_files()
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _open_files() -> int:
+    """How many files this process may have open once it has raised its limit."""
+    if sys.platform == "win32":
+        return _FILES_UNTOLD
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _FILES_UNTOLD if most == resource.RLIM_INFINITY else most
+
+
+def _room() -> int:
+    """How many connections leave files enough for the database and for snapshots on their way."""
+    files = _open_files()
+    return files - max(_FILES_OF_OUR_OWN, files // 4)
+
+
+def _listen(host: str, port: int, wait_s: float) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # With the protocol named, asyncio turns Nagle's algorithm off on what it accepts; without
         # it every answer waits 40 ms for a delayed acknowledgement.
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":  # what is accepted inherits it
+            ms = int(wait_s * 1000)
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ms)
         listening.bind((host, port))
         # Listening before anybody is told: an early connection waits instead of failing.
         listening.listen(_BACKLOG)

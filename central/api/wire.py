@@ -32,6 +32,9 @@ T = TypeVar("T")
 AnyRequest = Request[Any, Any, Any]
 
 _LOG: Final = logging.getLogger(__name__)
+_HUNG_UP: Final = "client disconnected prematurely"
+"""What the framework says of a body that does not come to its end."""
+
 _UNFOLDING: Final = 8
 """Look this far beyond the limit, so that a body that is merely too large gets 413, not 400."""
 
@@ -202,6 +205,9 @@ def on_problem(_request: AnyRequest, error: ProblemError) -> Response[bytes]:
 
 def on_http_error(_request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """Problem details for what the framework refuses."""
+    if error.status_code == 500 and error.detail == _HUNG_UP:
+        # Nobody reads it. It is no failure of ours, and must not be counted and logged as one.
+        return Response(content=b"", status_code=499)
     names = {404: "not_found", 405: "not_allowed", 413: "too_large"}
     reason = names.get(error.status_code, "garbled" if error.status_code < 500 else "internal")
     limits = {"bytes": BATCH_BYTES_MAX, "entries": BATCH_ENTRIES_MAX}

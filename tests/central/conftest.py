@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -74,9 +75,9 @@ def url(central: Central) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def served(central: Central) -> Iterator[str]:
-    """A service over real HTTP."""
-    service = Service(central, "127.0.0.1", 0)
+def served(central: Central, **bounds: Any) -> Iterator[str]:
+    """A service over real HTTP. `bounds`: `wait_s` and `most` of its connections."""
+    service = Service(central, "127.0.0.1", 0, **bounds)
     ready = threading.Event()
     thread = threading.Thread(target=service.run, args=(lambda _: ready.set(),))
     thread.start()
