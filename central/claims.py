@@ -123,7 +123,8 @@ def _known(work: Work, who: Claimant, asked: ClaimRequest) -> int | Denied | Non
     if row is None:
         return None
     same = (row.posid, row.voucher, row.shares) == (who.posid, asked.voucher, asked.shares)
-    left_ms = int(row.expires_at) - work.now
+    # No longer than a claim lasts, also where this clock was set back since.
+    left_ms = min(int(row.expires_at) - work.now, CLAIM_S * 1000)
     if not same or row.state != GRANTED or left_ms <= 0:
         return Denied(Refusal(Reason.IN_PROGRESS, {"why": "claim_over"}), None)
     return left_ms
@@ -217,13 +218,15 @@ def free_expired(work: Work) -> int:
     return freed.rowcount
 
 
-def consume(work: Work, named: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def consume(
+    work: Work, named: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[str, int]]:
     """Mark the claims that entries of terminals name as used: pairs of POSID and claim.
 
-    Answers the voucher of each that was granted to it and still held; nothing for the others.
+    Answers voucher and shares of each that was granted to it and still held; nothing for others.
     """
     table = schema.claims
-    granted: dict[tuple[str, str], str] = {}
+    granted: dict[tuple[str, str], tuple[str, int]] = {}
     for part in ledger.parts([pair for pair in sorted(named) if ids.is_uuid(pair[1])]):
         rows = work.connection.execute(
             update(table)
@@ -233,9 +236,9 @@ def consume(work: Work, named: Collection[tuple[str, str]]) -> dict[tuple[str, s
                 table.c.state == GRANTED,
             )
             .values(state=USED)
-            .returning(table.c.posid, table.c.claim, table.c.voucher)
+            .returning(table.c.posid, table.c.claim, table.c.voucher, table.c.shares)
         )
-        granted |= {(row.posid, row.claim): row.voucher for row in rows}
+        granted |= {(row.posid, row.claim): (row.voucher, row.shares) for row in rows}
     return granted
 
 

@@ -231,11 +231,14 @@ _ADVANCED: Final = ("merchant", "posid", "epoch", "seq", "head", "totals", "ente
 
 
 def _settle_claims(work: Work, batches: Sequence[Batch], rows: Sequence[Booked]) -> None:
-    """Consume the claims that the entries name; one that was never granted counts for nothing."""
+    """Consume the claims that the entries name; one that was never granted, or for fewer shares,
+    counts for nothing.
+    """
     named = [(row, row.claim) for row in rows if row.claim is not None]
     granted = claims.consume(work, {(row.posid, claim) for row, claim in named})
     for row, claim in named:
-        if granted.pop((row.posid, claim), None) != row.voucher:
+        voucher, shares = granted.pop((row.posid, claim), (None, 0))
+        if voucher != row.voucher or row.shares > shares:
             row.claim = None
     latest = {
         (batch.stream.posid, batch.stream.epoch): max(

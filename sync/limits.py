@@ -79,9 +79,6 @@ PAIRING_TRIES_MAX: Final = 5
 CLAIM_S: Final = 120
 """How long a granted claim holds the shares (design, section 7)."""
 
-CLAIM_LEFT_MS_MIN: Final = 10_000
-"""A terminal commits on a claim only with this much of it left on the monotonic clock."""
-
 LOOKUP_MISSES_MAX: Final = 20
 """Misses of one terminal within `LOOKUP_MISS_WINDOW_S` before central answers 429 (decision 13)."""
 

@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 import apsw
 from msgspec import structs
 
-from terminal import countdown, history, opening, slip_jobs, wiping
+from terminal import claiming, countdown, history, opening, slip_jobs, wiping
 from terminal import redeem as redeeming
 from terminal import reverse as reversing
 from terminal.asked import Asked, asking
@@ -176,10 +177,8 @@ class ShopCounter:
     ) -> Redeemed:
         """The first result of a request; its new code only to whoever presents the voucher."""
         parts, now = self._parts, self._parts.clock.estimate().now
-        opened = opening.open_credential(
-            parts, credential, last4, now=now, clerk=clerk, asked=asked
-        )
-        known = opened if isinstance(opened, Opened) else None
+        found = opening.open_credential(parts, credential, last4, now=now, clerk=clerk, asked=asked)
+        known = found if isinstance(found, Opened) else None
         return redeeming.first_result(parts, stored, known)
 
     def reverse(
@@ -279,12 +278,13 @@ class ShopCounter:
 
     def _confirmed(self, held: Held, order: Order) -> Redeemed | Refusal:
         """Ask central within its budget, outside the lock, then redeem."""
-        order.claim = redeeming.ask_claim(self._parts, held.opened, order.shares)
-        return self._settled(lambda: self._redeem(held, order), order.request, held)
 
-    def _redeem(self, held: Held, order: Order) -> Redeemed | Refusal:
-        vault = self._parts.identity.vault
-        return redeeming.redeem(self._parts, held.opened, order, lambda: held.successor(vault))
+        def redeem() -> Redeemed | Refusal:
+            vault = self._parts.identity.vault
+            return redeeming.redeem(self._parts, held.opened, order, lambda: held.successor(vault))
+
+        settled = partial(self._settled, redeem, order.request, held)
+        return claiming.claimed(self._parts, held.opened, order, settled)
 
     def _settled(
         self, work: Callable[[], Redeemed | Refusal], request: str, held: Held

@@ -39,12 +39,21 @@ FENCE = "fenced"
 
 class Claimed(Struct, frozen=True):
     """What came of a claim: granted until `until_mono_ms` of this boot, refused with a machine
-    reason, or, with an empty reason, no answer within the budget."""
+    reason, or, with an empty reason, no answer within the budget: then central may have granted it,
+    until about `until_mono_ms`."""
 
     claim: str
     granted: bool
     until_mono_ms: int = 0
     reason: str = ""
+
+
+class Wish(Struct, frozen=True):
+    """What a claim is asked for."""
+
+    voucher: str
+    generation: int
+    shares: int
 
 
 class FoundRow(Struct, frozen=True):
@@ -91,6 +100,7 @@ class Parts:
     online: Online | None = None
     wiped: bool = False
     tally: Tally = field(default_factory=Tally)
+    unused_claims: dict[Wish, Claimed] = field(default_factory=dict)
     _limits: tuple[Policy, OfflineLimits] | None = None
     _today: tuple[int, int, int] = (0, 0, 0)
 

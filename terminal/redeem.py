@@ -17,7 +17,7 @@ from terminal.asked import Asked
 from terminal.clock import Estimate
 from terminal.journal import Stored
 from terminal.journal_schema import Effect
-from terminal.opening import Opened, new_id, open_card, open_credential, standing_of
+from terminal.opening import Opened, open_card, open_credential, standing_of
 from terminal.outcomes import Place, Redeemed, View
 from terminal.parts import Claimed, Parts
 from vouchers import codes, entries, rules, sealed
@@ -163,13 +163,6 @@ def case_of(
         posture=parts.posture(),
         credential=opened.credential,
     )
-
-
-def ask_claim(parts: Parts, opened: Opened, shares: int) -> Claimed | None:
-    """Ask central for the right to redeem; outside any lock, within the budget. None: no answer."""
-    if parts.online is None:
-        return None
-    return parts.online.claim(new_id(parts), opened.key.row_key, opened.record, shares)
 
 
 def redeem(

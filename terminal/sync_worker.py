@@ -119,10 +119,11 @@ class SyncWorker:
         return result
 
     def believed_up(self) -> bool:
-        """Whether central may be asked while the clerk waits: not after a failure."""
-        if self._online.trouble is not None:
-            return False
-        return self.network() in ("online", "slow") or not self._threads
+        """Whether central may be asked while the clerk waits: not after a failure. Before the first
+        word from it nothing speaks against it: a till that just started claims like any other.
+        """
+        error = self._uplink.error or self._downlink.error
+        return self._online.trouble is None and (error is None or _word(error) == "slow")
 
     def network(self) -> str:
         """The network in one word (`outcomes.Status`)."""

@@ -20,6 +20,7 @@ from sync import messages, signing
 from sync.acks import Ack, ServerTime
 from sync.errors import NoContact, SyncError
 from sync.feed import Checkpoint, FeedPage, StatePut
+from sync.limits import CLAIM_S
 from sync.notes import Note
 from sync.policy import Scope
 from sync.ports import StreamHead
@@ -344,7 +345,7 @@ class OnlineCentral:
             answer = self._central.claim(request, budget_ms=self._parts.policy.claim.budget_ms)
         except SyncError as error:
             self._failed(error)
-            return Claimed(claim, granted=False)
+            return Claimed(claim, granted=False, until_mono_ms=asked + CLAIM_S * 1000)
         if answer.granted:
             return Claimed(claim, granted=True, until_mono_ms=asked + answer.valid_s * 1000)
         reason = known_reason(answer.reason)

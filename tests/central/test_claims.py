@@ -73,6 +73,16 @@ def test_a_lost_answer_is_asked_for_again(central: Central, pair: Pair) -> None:
     assert isinstance(more, Denied) and held(central, issued) == 2
 
 
+def test_a_clock_that_was_set_back_lengthens_no_claim(central: Central, pair: Pair) -> None:
+    """The terminal counts from the answer: it may never be told of more than a claim lasts."""
+    issued = issue(central)
+    till = pair("POS1")
+    asked = wish(till, issued)
+    assert isinstance(claim(central, till, asked), Granted)
+    again = claim(later(central, -times.HOUR_MS), till, asked)
+    assert again == Granted(again.voucher, CLAIM_S * 1000) if isinstance(again, Granted) else False
+
+
 def _changed(asked: ClaimRequest, **changes: object) -> dict[str, object]:
     return {name: getattr(asked, name) for name in asked.__struct_fields__} | changes
 
@@ -164,3 +174,17 @@ def test_a_claim_cannot_be_used_twice_or_by_another(central: Central, pair: Pair
         thief,
         second,
     }
+
+
+def test_a_claim_places_no_more_than_it_was_granted_for_first(central: Central, pair: Pair) -> None:
+    """An entry of more shares than its claim held stands where it would without one."""
+    issued = issue(central, shares=2)
+    one, two = pair("POS1", 2), pair("POS2")
+    asked = wish(one, issued)
+    claim(central, one, asked)
+    home = two.redeem(issued, 2, mode="lone")
+    upload(central, two)
+    greedy = one.redeem(issued, 2, claim=asked.claim, mode="online")
+    upload(central, one)
+    assert verdicts(central) == {home: ("accepted", 0), greedy: ("over_redeemed", 2)}
+    assert held(central, issued) == 0

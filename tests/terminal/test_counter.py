@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from terminal.errors import OutcomeUnknown, OutOfService
 from terminal.outcomes import Redeemed
 from terminal.parts import Claimed, FoundRow, Parts
 from tests.terminal.asking import all_entries, detail, reason, redeem, reverse, view
-from tests.terminal.shop import HERE, NOW, THERE, Shop, close
+from tests.terminal.shop import HERE, NOW, THERE, Sample, Shop, close
 from vouchers import entries, times
 from vouchers.policy import ByPlace, Cli, Offline, Policy
 from vouchers.reasons import Reason
@@ -140,6 +140,7 @@ class Claims:
     answer: str = "granted"
     valid_ms: int = 120_000
     wait_ms: int = 0
+    asked: list[str] = field(default_factory=list)
 
     def reachable(self) -> bool:
         return self.answer != "not asked"
@@ -147,13 +148,15 @@ class Claims:
     def claim(self, claim: str, row_key: bytes, record: Record, shares: int) -> Claimed | None:
         until = self.shop.clock.mono_ms + self.valid_ms
         self.shop.clock.pass_ms(self.wait_ms)
+        if self.answer != "not asked":
+            self.asked.append(claim)
         match self.answer:
             case "granted":
                 return Claimed(claim, granted=True, until_mono_ms=until)
             case "not asked":
                 return None
             case "no answer":
-                return Claimed(claim, granted=False)
+                return Claimed(claim, granted=False, until_mono_ms=until)
             case refused:
                 return Claimed(claim, granted=False, reason=refused)
 
@@ -225,6 +228,83 @@ def test_where_central_was_not_asked_there_is_no_claim(
     claims.answer = "not asked"
     assert redeem(counter, shop.issue()).mode == "lone"
     assert entries.read_redemption(all_entries(counter)[-1]).claim is None
+
+
+def ask(counter: ShopCounter, sample: Sample, shares: int, request: str) -> object:
+    """Confirm so many shares; what came of it."""
+    seen = view(counter, sample.code(), sample.last4)
+    return counter.redeem(seen.handle, shares, clerk="li", request=request)
+
+
+def test_the_clerk_s_next_try_finds_the_shares_that_a_lost_answer_held(
+    shop: Shop, counter: ShopCounter, claims: Claims
+) -> None:
+    """Refused for want of an answer, then asked again: under the same id, which central granted,
+    and not under a new one, to which its own claim would be in progress elsewhere."""
+    sample = shop.issue(4, product=2, home=None)
+    claims.answer = "no answer"
+    assert reason(ask(counter, sample, 2, "a")) is Reason.NEEDS_NETWORK
+    assert reason(ask(counter, sample, 3, "b")) is Reason.NEEDS_NETWORK
+    claims.answer = "granted"
+    done = ask(counter, sample, 2, "c")
+    assert isinstance(done, Redeemed) and done.mode == "online"
+    first, other, again = claims.asked
+    assert first == again != other
+    assert entries.read_redemption(all_entries(counter)[-1]).claim == first
+
+
+@pytest.mark.parametrize("how", ["refused", "over"])
+def test_an_id_is_asked_once_more_only_while_it_may_hold_shares(
+    shop: Shop, counter: ShopCounter, claims: Claims, how: str
+) -> None:
+    """Not after a refusal by central, nor after its time; and no memory of it stays."""
+    sample = shop.issue(4, product=2, home=None)
+    claims.answer = "in_progress" if how == "refused" else "no answer"
+    assert not isinstance(ask(counter, sample, 2, "a"), Redeemed)
+    shop.clock.pass_ms(120_000 if how == "over" else 0)
+    claims.answer = "granted"
+    assert isinstance(ask(counter, sample, 2, "b"), Redeemed)
+    assert len(set(claims.asked)) == 2 and not counter.parts.unused_claims
+
+
+def test_claims_that_ran_out_are_forgotten(
+    shop: Shop, counter: ShopCounter, claims: Claims
+) -> None:
+    """A day of lost answers leaves two minutes of them in memory, and no used one."""
+    claims.answer = "no answer"
+    assert isinstance(ask(counter, shop.issue(), 1, "used"), Redeemed)
+    for number in range(3):
+        ask(counter, shop.issue(4, product=2, home=None), 2, f"r{number}")
+        shop.clock.pass_ms(60_000)
+    assert len(counter.parts.unused_claims) == 2
+
+
+def test_an_entry_made_without_asking_again_names_what_was_asked(
+    shop: Shop, counter: ShopCounter, claims: Claims
+) -> None:
+    """Refused alone, then allowed alone: central may hold the shares under the first id."""
+    sample = shop.issue(4, product=2, home=None)
+    claims.answer = "no answer"
+    assert reason(ask(counter, sample, 2, "a")) is Reason.NEEDS_NETWORK
+    claims.answer = "not asked"
+    counter.parts.policy = Policy(offline=Offline(unhomed_shares=2))
+    done = ask(counter, sample, 2, "b")
+    assert isinstance(done, Redeemed) and done.mode == "lone"
+    assert [entries.read_redemption(all_entries(counter)[-1]).claim] == claims.asked
+
+
+def test_after_a_journal_that_could_not_be_written_the_claim_serves_again(
+    shop: Shop, counter: ShopCounter, claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was booked, so nothing is lost: the next try is the same claim."""
+    sample = shop.issue()
+    with monkeypatch.context() as patch:
+        patch.setattr(counter.parts, "min_free_mb", 1 << 40)
+        with pytest.raises(OutOfService):
+            ask(counter, sample, 1, "a")
+    assert isinstance(ask(counter, sample, 1, "a"), Redeemed)
+    first, again = claims.asked
+    assert first == again
 
 
 @pytest.mark.parametrize("word", ["in_progress", "used_up", "refunded", "replaced"])

@@ -187,3 +187,18 @@ def test_a_claim_that_nobody_answers_keeps_its_id(central: Central, tmp_path: Pa
         asked = [entry.data["claim"] is not None for entry in all_entries(till.counter)]
         modes = {entry.data["mode"] for entry in all_entries(till.counter)}
         assert asked == [True, False] and modes == {"lone"}
+
+
+def test_a_till_that_has_just_started_claims_like_any_other(
+    central: Central, tmp_path: Path
+) -> None:
+    """Before the first word from central nothing speaks against asking it."""
+    bought = central.issue()
+    data = pair(central, tmp_path / "data")
+    with opened(data) as till:
+        till.worker.once()
+    # Whoever holds the counter's lock holds up the first hello.
+    with opened(data) as till, till.counter._lock:
+        till.worker.start()
+        assert till.worker.network() == "offline" and till.worker.believed_up()
+        assert redeem(till, bought).mode == "online"
