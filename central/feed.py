@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import bindparam, select
 
-from central import alarms, bulk, catalogue, keys, ledger, policies, schema, sealing
+from central import ahead, alarms, bulk, catalogue, keys, ledger, policies, schema, sealing
 from central.database import retried
 from central.service import Central, Work
 from sync import coding
@@ -37,13 +37,8 @@ from vouchers import ids, times
 
 _CURSOR: Final = re.compile(r"1\.([0-9a-f]{1,16})\.(\d{1,16})", re.ASCII)
 BEGINNING: Final = "0"
-AHEAD: Final = "ahead"
+AHEAD: Final = ahead.AHEAD
 DIFFERS: Final = "differs"
-
-_TROUBLES: Final = {
-    AHEAD: "the terminal has read beyond the head of the bucket",
-    DIFFERS: "the terminal's rows are not those of the bucket; it takes a new snapshot",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,20 +183,11 @@ def _moved_to(work: Work, items: Sequence[Item]) -> dict[str, tuple[int, ...]]:
 
 
 @retried
-def report(central: Central, kind: str, posid: str, place: str) -> None:
-    """Raise an alarm, once an hour: what a terminal has read is not what this database holds."""
-    table = schema.alarms
+def report_difference(central: Central, posid: str, place: str) -> None:
+    """Raise an alarm, once an hour: a terminal's rows are not what this database holds."""
+    words = f"at {place}: the terminal's rows are not those of the bucket; it takes a new snapshot"
     with central.write() as work:
-        lately = work.connection.execute(
-            select(table.c.alarm).where(
-                table.c.merchant == work.merchant,
-                table.c.kind == kind,
-                table.c.posid == posid,
-                table.c.at > work.now - times.HOUR_MS,
-            )
-        ).first()
-        if lately is None:
-            alarms.raise_alarm(central, work, kind, posid, f"at {place}: {_TROUBLES[kind]}")
+        alarms.raise_hourly(central, work, DIFFERS, posid, words)
 
 
 def _start(head: Any, after: str) -> int | Resync:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import bindparam, select, update
 
-from central import alarms, keys, schema
+from central import ahead, alarms, keys, schema
 from central.database import retried
 from central.errors import Refused
 from central.keys import Keyring
@@ -101,6 +101,8 @@ def hello(central: Central, who: Terminal, asked: HelloRequest) -> Hello | Refus
                 return refused
             if asked.head.seq >= stream.seq and not _is_older(lease, asked):
                 _take_lease(central, work, row, lease, asked)
+        if asked.ack is not None:
+            ahead.check_ack(central, work, ring, stream, asked.ack)
         signed = _time(work, ring, asked)
     return Hello(
         time=signed.text,

@@ -150,8 +150,19 @@ class Report(Request, frozen=True, kw_only=True):
     key_source: Word
 
 
+class SentAck(Request, frozen=True, kw_only=True):
+    """An acknowledgement that a terminal holds, word for word as central signed it."""
+
+    text: Annotated[str, Meta(max_length=512)]
+    kid: Small
+    sig: Signature
+
+
 class HelloRequest(Request, frozen=True, kw_only=True):
-    """`POST /hello`, at start and now and then: which holder of which journal speaks, and how."""
+    """`POST /hello`, at start and now and then: which holder of which journal speaks, and how.
+
+    `ack` is the furthest acknowledgement of the same epoch: proof where central has lost entries.
+    """
 
     schema: Positive = SCHEMA
     boot: Count
@@ -160,6 +171,7 @@ class HelloRequest(Request, frozen=True, kw_only=True):
     nonce: Nonce
     version: Annotated[str, Meta(max_length=64)] = ""
     report: Report | None = None
+    ack: SentAck | None = None
 
 
 class Directive(Answer, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from sync.acks import Ack, ServerTime
 from sync.feed import Checkpoint, FeedPage, KeyPut
-from sync.journal_messages import SetAside
+from sync.journal_messages import HeldJournal, SetAside
 from sync.messages import (
     Batch,
     BatchAnswer,
@@ -217,6 +217,10 @@ class CentralPort(Protocol):
 
     def set_aside(self, posid: str, epoch: int, aside: SetAside) -> BatchAnswer:
         """`POST /journal/{posid}/{epoch}/aside`."""
+        ...
+
+    def held_journal(self, posid: str) -> HeldJournal:
+        """`GET /journal/{posid}`."""
         ...
 
     def send_notes(self, notes: Sequence[Note]) -> NotesAnswer:

@@ -15,7 +15,7 @@ from sync.acks import Signed, read_time
 from sync.errors import Slow, SyncError, Unreachable
 from sync.journal_messages import SetAside
 from sync.limits import BATCH_ENTRIES_MAX, NOTES_MAX
-from sync.messages import BatchAnswer, Hello
+from sync.messages import BatchAnswer, Head, Hello
 from sync.pacing import Pace, after_failure
 from sync.ports import Ports
 from sync.sender import Fence, Heard, Pass, Rest, Send, Sending, Sent, Stream
@@ -214,6 +214,9 @@ class Uplink:
             chance=clock.random(),
         )
         self._push_error = error
+        if after.resume is not None and after.resume <= stream.acknowledged:
+            # Central lost what it signed for. It hears the proof before it gets everything again.
+            self._greet_at_ms = now_ms
         self._keep(stream.epoch, after)
         return after.pace.wait_ms(now_ms)
 
@@ -244,11 +247,31 @@ class Uplink:
                 answer.head, epoch=epoch, own_hash=lambda seq: ports.journal.hash_at(epoch, seq)
             )
         )
-        acknowledged = ports.journal.acknowledged(epoch)
-        self._memory[epoch] = sender.go_on_from(
-            self._sending(epoch), answer.head, epoch=epoch, acknowledged=acknowledged
-        )
+        self._go_on_from(epoch, answer.head)
         ports.holder.directed(answer.directives, request.nonce)
+        self._ask_of_older(epoch)
+
+    def _go_on_from(self, epoch: int, head: Head | None) -> None:
+        acknowledged = self._ports.journal.acknowledged(epoch)
+        self._memory[epoch] = sender.go_on_from(
+            self._sending(epoch), head, epoch=epoch, acknowledged=acknowledged
+        )
+
+    def _ask_of_older(self, current: int) -> None:
+        """How far central has the epochs before, of which its hello says nothing: one that was put
+        back from a backup may have lost their ends too. One that it never knew cannot be sent.
+        """
+        journal = self._ports.journal
+        older = [epoch for epoch in journal.epochs() if epoch < current]
+        if not older or self._apart:
+            return
+        try:
+            held = self._ports.central.held_journal(journal.posid)
+        except SyncError:
+            return  # with the next hello
+        for one in held.epochs:
+            if one.epoch in older and journal.hash_at(one.epoch, one.seq) == one.head:
+                self._go_on_from(one.epoch, Head(epoch=one.epoch, seq=one.seq, hash=one.head))
 
     def _hear_time(self, answer: Hello, nonce: str, asked_ms: int) -> None:
         clock, keys = self._ports.clock, self._ports.holder.server_keys()

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from terminal.journal import Journal
-from vouchers.ids import unb64u
+from vouchers.ids import b64u, unb64u
 
 if TYPE_CHECKING:  # the terminal also redeems where `sync` is not installed
     from sync.acks import Ack
+    from sync.messages import SentAck
 
 
 def keep(journal: Journal, ack: "Ack") -> None:
@@ -33,3 +34,13 @@ def up_to(connection: apsw.Connection, epoch: int) -> int:
     """How far central acknowledged an epoch; 0 before it did."""
     row: Any = connection.execute("SELECT max(up_to) FROM ack WHERE epoch = ?", (epoch,)).fetchone()
     return int(row[0] or 0)
+
+
+def furthest(connection: apsw.Connection, epoch: int) -> "SentAck | None":
+    """The acknowledgement that is kept of an epoch, as central signed it."""
+    from sync.messages import SentAck
+
+    row: Any = connection.execute(
+        "SELECT ack, kid, sig FROM ack WHERE epoch = ? ORDER BY up_to DESC LIMIT 1", (epoch,)
+    ).fetchone()
+    return None if row is None else SentAck(text=row[0], kid=row[1], sig=b64u(row[2]))

@@ -18,7 +18,7 @@ from sync.acks import Signed, check_directive
 from sync.errors import Garbled
 from sync.feed import KeyPut
 from sync.sender import Fence
-from terminal import history, keys
+from terminal import acknowledged, history, keys
 from terminal import identity as identities
 from terminal.counter import ShopCounter
 from terminal.errors import TerminalError
@@ -47,6 +47,9 @@ class HolderOfTerminal:
         """Who is speaking, and where its journal ends."""
         head = self._counter.exclusive(lambda parts: parts.journal.head())
         boot = self._counter.exclusive(lambda parts: int(parts.journal.meta(BOOTS) or 0))
+        ack = self._counter.exclusive(
+            lambda parts: acknowledged.furthest(parts.journal.connection, head.epoch)
+        )
         return messages.HelloRequest(
             boot=boot,
             instance=self._instance,
@@ -54,6 +57,7 @@ class HolderOfTerminal:
             nonce=nonce,
             version=self._version,
             report=self._report(),
+            ack=ack,
         )
 
     def _report(self) -> messages.Report | None:

@@ -10,8 +10,8 @@ from litestar import Response, get, post
 from litestar.params import FromPath, RawBody
 from litestar.response import Stream
 
+from central import ahead, lookups, snapshot
 from central import feed as pages
-from central import lookups, snapshot
 from central.api import wire
 from central.api.reading import Place, SharedReads
 from central.api.waiting import Waiters
@@ -35,7 +35,7 @@ def manifest(request: AnyRequest) -> Response[bytes]:
     who = wire.called(request, b"")
     differs = request.query_params.get("differs")
     if differs is not None and _PLACE.fullmatch(differs):
-        pages.report(wire.desk(request).central, pages.DIFFERS, who.terminal.posid, differs)
+        pages.report_difference(wire.desk(request).central, who.terminal.posid, differs)
     offers = request.app.state["offers"]
     assert isinstance(offers, snapshot.Offers)
     only = request.query_params.get("scope") == "outlet"
@@ -113,9 +113,9 @@ async def feed(request: AnyRequest) -> Response[bytes]:
     page = await reads.page(place, reader)
     if isinstance(page, Resync):
         if page.reason == pages.AHEAD:
-            there = f"{place.bucket}:{place.after}"
-            report = partial(pages.report, wire.desk(request).central, pages.AHEAD)
-            await to_thread.run_sync(report, reader.posid, there)
+            found = f"at {place.bucket}:{place.after}: the terminal has read beyond the head"
+            report = partial(ahead.report, wire.desk(request).central)
+            await to_thread.run_sync(report, reader.posid, found)
         raise ProblemError(410, page.reason, "take a new snapshot")
     return wire.packed(*page.body_for(reader, wire.accepted(request)))
 

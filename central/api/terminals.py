@@ -3,9 +3,9 @@
 from litestar import Response, get, post
 from litestar.params import RawBody
 
+from central import ahead, notes, verdicts, wipes
 from central import enrol as pairing
 from central import hello as greeting
-from central import notes, verdicts, wipes
 from central.api import wire
 from central.api.wire import AnyRequest, ProblemError
 from central.errors import Refused
@@ -73,6 +73,10 @@ def changed_verdicts(request: AnyRequest) -> Response[bytes]:
     """Verdicts that are new or changed after a cursor."""
     who = wire.called(request, b"")
     after = wire.number(request, "after", 0, 2**53 - 1)
-    with wire.desk(request).central.read() as work:
-        page = verdicts.changed_since(work, who.terminal.posid, after)
+    central, posid = wire.desk(request).central, who.terminal.posid
+    with central.read() as work:
+        page = verdicts.changed_since(work, posid, after)
+        is_ahead = not page.verdicts and ahead.is_ahead(work, posid, after)
+    if is_ahead:
+        ahead.report(central, posid, f"change {after} of its verdicts was heard")
     return wire.answer(request, page)

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from central import enrol, forks, notes, policies, reports, revoking, schema, verdicts
+from central import ahead, enrol, forks, notes, policies, reports, revoking, schema, verdicts
 from central import import_journal as rescued
 from central.commands.context import Command, Context
 from central.errors import Refused
@@ -63,6 +63,7 @@ def terminals(context: Context, args: argparse.Namespace) -> int:
     """The fleet, or only those that are silent."""
     hours = reports.SILENT_HOURS if args.silent is None else args.silent
     with context.central() as central, central.read() as work:
+        _say_ahead(context, work)
         found = reports.terminals(work, silent_hours=hours)
         quiet = (row for row in found if args.silent is None or row["silent_since"])
         return context.output.rows(quiet)
@@ -129,7 +130,13 @@ def policy_set(context: Context, args: argparse.Namespace) -> int:
 def alarms(context: Context, _args: argparse.Namespace) -> int:
     """What head office must look at."""
     with context.central() as central, central.read() as work:
+        _say_ahead(context, work)
         return context.output.rows(reports.alarms(work))
+
+
+def _say_ahead(context: Context, work: Work) -> None:
+    if ahead.unsaid(work):
+        context.output.note(ahead.WORDS)
 
 
 REPORTS: Final = {

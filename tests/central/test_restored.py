@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from central import keys, past, policies, restoring, verdicts
+import msgspec
+
+from central import ahead, keys, past, policies, reports, restoring, verdicts
 from central.errors import Refused
 from central.service import Central
+from sync.messages import BatchAnswer, SentAck
 from tests.central.backups import Backup
-from tests.central.conftest import Pair, issue
+from tests.central.conftest import Pair, issue, served
 from tests.central.till import Till, now_ms
-from vouchers import times
+from vouchers import ids, times
 
 Shown = dict[str, tuple[object, ...]]
 
@@ -127,3 +130,80 @@ def test_a_backup_from_before_an_earlier_restore(central: Central, pair: Pair) -
     for found in (epochs, kids, versions):
         assert found == sorted(found)
     assert max(epochs) < 1_000, "serials stay short"
+
+
+def proof(answer: BatchAnswer) -> SentAck:
+    """An acknowledgement as a terminal keeps it."""
+    return SentAck(text=answer.ack, kid=answer.kid, sig=answer.sig)
+
+
+def alarms_of(central: Central, kind: str) -> list[str]:
+    with central.read() as work:
+        return [str(row["detail"]) for row in reports.alarms(work) if row["kind"] == kind]
+
+
+def is_unsaid(central: Central) -> bool:
+    with central.read() as work:
+        return ahead.unsaid(work)
+
+
+def test_a_restore_that_nobody_said_shows_at_the_next_hello(central: Central, pair: Pair) -> None:
+    """The terminal holds central's own signature under an entry that central does not have."""
+    voucher = issue(central, shares=3)
+    till = pair("POS1")
+    till.redeem(voucher)
+    till.push()
+    backup = Backup.of(central)
+    till.redeem(voucher, generation=1)
+    ack = proof(till.push(2))
+    till.hello(ack=ack)
+    assert not alarms_of(central, "ahead")
+
+    backup.put_back(central)
+    for _ in range(2):
+        till.hello(ack=ack)
+    (said,) = alarms_of(central, "ahead")
+    assert "entry 2 was signed for, 1 is the last" in said and "`hexiao central restored`" in said
+    assert is_unsaid(central)
+    restoring.renew(central)
+    assert not is_unsaid(central)
+    later = replace(central, clock=lambda: now_ms() + 2 * times.HOUR_MS)
+    with served(later) as url:
+        till.at(url).hello(ack=ack)
+    assert len(alarms_of(central, "ahead")) == 1, "what was signed before it was said is no news"
+    assert not is_unsaid(central)
+
+
+def test_only_central_proves_what_central_lost(central: Central, pair: Pair) -> None:
+    """Not a terminal's own signature, nor an acknowledgement of another stream."""
+    voucher = issue(central, shares=3)
+    till, other = pair("POS1"), pair("POS2")
+    till.redeem(voucher)
+    ack = proof(till.push())
+    text = ack.text.replace('"up_to":1', '"up_to":9')
+    other.hello(ack=ack)
+    for forged in (
+        msgspec.structs.replace(ack, text=text),
+        msgspec.structs.replace(ack, kid=7),
+        SentAck(text="rubbish", kid=1, sig=ids.b64u(till.key.sign(b"hexiao-ack-v1rubbish"))),
+    ):
+        till.hello(ack=forged)
+    assert not alarms_of(central, "ahead")
+
+
+def test_verdicts_that_were_heard_beyond_what_there_is(central: Central, pair: Pair) -> None:
+    """A counter that only listens notices too, and only then."""
+    voucher = issue(central, shares=1)
+    one, two = Counter(pair("POS1")), Counter(pair("POS2"))
+    one.till.redeem(voucher)
+    one.push()
+    backup = Backup.of(central)
+    two.till.redeem(voucher)
+    two.push()
+    one.hear()
+    one.hear()
+    assert not alarms_of(central, "ahead")
+    backup.put_back(central)
+    one.hear()
+    (said,) = alarms_of(central, "ahead")
+    assert "change 2 of its verdicts was heard" in said

@@ -172,6 +172,7 @@ class Till:
         seq: int | None = None,
         instance: str = "",
         report: messages.Report | None = None,
+        ack: messages.SentAck | None = None,
         **changes: Any,
     ) -> messages.Hello:
         """Say hello, as a new process unless an instance is given."""
@@ -184,6 +185,7 @@ class Till:
                 head=messages.SentHead(**head),
                 nonce=secrets.token_urlsafe(16),
                 report=report,
+                ack=ack,
             )
         )
 

@@ -74,6 +74,52 @@ def test_what_came_after_the_backup_comes_again(world: World, till: Till, tmp_pa
     assert world.central("alarms").rows == []
 
 
+def test_a_restore_that_nobody_said_is_noticed(world: World, till: Till, tmp_path: Path) -> None:
+    """Without `hexiao central restored`: the next till that speaks proves it, and people are told
+    which command is missing. What it redeemed comes again all the same.
+    """
+    world.start()
+    first, second = world.sell(1, 1)
+    till.ask("sync")
+    backup(world, tmp_path / "copy.db")
+    serials = [redeemed(till, one) for one in (first, second)]
+    put_back(world, tmp_path / "copy.db")
+    world.start()
+    assert till.ask("sync")["behind"] == 0
+    assert sorted(row["serial"] for row in world.booked()) == sorted(serials)
+    listed = world.central("alarms")
+    assert {row["kind"] for row in listed.rows} == {"ahead"}
+    for done in (listed, world.central("terminals")):
+        assert done.status == 0 and "`hexiao central restored`" in done.err
+    assert world.tell("restored")["ok"] is True
+    assert till.ask("sync")["behind"] == 0
+    assert world.central("terminals").err == ""
+    assert len(world.central("alarms").rows) == len(listed.rows)
+
+
+def test_a_till_that_was_paired_since_the_backup(world: World, till: Till, tmp_path: Path) -> None:
+    """Paired again as the document says: it gets an epoch that it never had, and goes on; what it
+    had redeemed under the epoch that was in the backup comes again.
+    """
+    world.start()
+    first, second, third, fourth = world.sell(1, 1, 1, 1)
+    till.ask("sync")
+    serials = [redeemed(till, first)]
+    backup(world, tmp_path / "copy.db")
+    serials.append(redeemed(till, second))
+    assert world.enrol("T1")["epoch"] == 2
+    lost = redeemed(till, third)
+    put_back(world, tmp_path / "copy.db")
+    assert world.tell("restored")["ok"] is True
+    world.start()
+    assert world.enrol("T1")["epoch"] > 2
+    serials.append(redeemed(till, fourth))
+    assert sorted(row["serial"] for row in world.booked()) == sorted(serials)
+    assert lost in [row["data"]["serial"] for row in till.entries()]
+    assert world.central("alarms").rows == []
+    assert till.verify() == len(till.run("journal", "list", "--json").rows)
+
+
 def test_a_backup_is_as_secret_as_the_database(world: World, tmp_path: Path) -> None:
     """It holds the keys: whoever has it can make codes, which is why the document says so."""
     backup(world, tmp_path / "copy.db")

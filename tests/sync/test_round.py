@@ -17,31 +17,7 @@ from sync.sender import LINGER_MS, Fence
 from sync.uplink import GREET_EVERY_MS, Uplink
 from tests.sync.peer import KEYS, Bucket, Chain, Peer, ack_of, uuid
 from tests.sync.server import Answered, ScriptedServer
-from tests.sync.till import Service, Till
 from vouchers.ids import b64u
-
-
-@pytest.fixture
-def service():
-    return Service()
-
-
-@pytest.fixture
-def server(service):
-    with ScriptedServer(service) as running:
-        yield running
-
-
-@pytest.fixture
-def till(tmp_path):
-    return Till(tmp_path)
-
-
-@pytest.fixture
-def ports(till, server):
-    made = till.ports(server.url)
-    yield made
-    made.central.close()
 
 
 def refuse(path, reason, status, **more):

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync import acks, keyring, messages, signing
 from sync.errors import Outdated, Refused
 from sync.feed import ProductPut, StatePut
-from sync.journal_messages import decode_set_aside
+from sync.journal_messages import HeldEpoch, HeldJournal, decode_set_aside
 from sync.messages import HelloRequest, SentHead
 from sync.notes import Note, NotesAnswer, decode_notes_request
 from sync.ports import Ports, StreamHead
@@ -23,6 +23,7 @@ from sync.replica_schema import REPLICA_SCHEMA
 from sync.transport import HttpCentral, Terms
 from tests.sync.peer import CENTRAL, KEYS, NOW, Bucket, Chain, Copy, Peer
 from tests.sync.server import Answered, Asked
+from vouchers import ids
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 UUID = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -214,12 +215,8 @@ class Service:
         match parts:
             case ["hello"]:
                 return messages.encode(self.hello(messages.decode_hello_request(asked.body)))
-            case ["journal", "T1", epoch]:
-                batch = messages.decode_batch(asked.body)
-                return messages.encode(self.peers[int(epoch)].take(batch))
-            case ["journal", "T1", epoch, "aside"]:
-                entry = decode_set_aside(asked.body)
-                return messages.encode(self.peers[int(epoch)].set_aside(entry))
+            case ["journal", "T1", *rest]:
+                return messages.encode(self.journal(rest, asked.body))
             case ["notes"]:
                 sent = decode_notes_request(asked.body).notes
                 self.noted |= {one.serial: one.note for one in sent}
@@ -245,6 +242,29 @@ class Service:
         return messages.Hello(
             time=text, kid=1, sig=signed.sig, head=self.head, directives=self.directives
         )
+
+    def journal(self, rest, body):
+        match rest:
+            case [epoch]:
+                return self.peers[int(epoch)].take(messages.decode_batch(body))
+            case [epoch, "aside"]:
+                return self.peers[int(epoch)].set_aside(decode_set_aside(body))
+        return self.held()
+
+    def held(self):
+        """What each stream is here, oldest epoch first."""
+        epochs = [
+            HeldEpoch(
+                epoch=epoch,
+                public_key=ids.b64u(KEY.public_key().public_bytes_raw()),
+                previous_head=None,
+                first_prev=peer.chain.hashes[0],
+                seq=len(peer.chain.bodies),
+                head=peer.chain.hashes[-1],
+            )
+            for epoch, peer in sorted(self.peers.items())
+        ]
+        return HeldJournal(epochs=tuple(epochs))
 
     def file(self):
         return json.dumps({str(n): b.states for n, b in self.buckets.items()}).encode()
