@@ -6,13 +6,14 @@ shares when its entry arrives, when an entry that came later than its expiry sho
 used, or after the policy's hold.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import func, select, tuple_, update
 
 from central import catalogue, keys, ledger, policies, schema, sealing
+from central.booked import Booked
 from central.database import retried
 from central.ledger import Voucher
 from central.service import Central, Work
@@ -240,6 +241,18 @@ def consume(
         )
         granted |= {(row.posid, row.claim): (row.voucher, row.shares) for row in rows}
     return granted
+
+
+def count(work: Work, rows: Sequence[Booked]) -> None:
+    """Consume the claims that entries name; one that was never granted to them, or for fewer
+    shares, counts for nothing (decision 0008).
+    """
+    named = [(row, row.claim) for row in rows if row.claim is not None]
+    granted = consume(work, {(row.posid, claim) for row, claim in named})
+    for row, claim in named:
+        voucher, shares = granted.pop((row.posid, claim), (None, 0))
+        if voucher != row.voucher or row.shares > shares:
+            row.claim = None
 
 
 def release_passed(work: Work, latest: Mapping[tuple[str, int], int]) -> None:

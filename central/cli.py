@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from central.bench import COMPARISONS, ENGINES
-from central.commands import catalogue, fleet, orders, running
+from central.commands import branch, catalogue, fleet, orders, running
 from central.commands.context import Command, Context
 from central.errors import Misconfigured, OutOfService, Refused
 from central.output import OUT_OF_SERVICE, WRONG, Output
@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     _catalogue(tree)
     _orders(tree)
     _fleet(tree)
+    _branches(tree)
     _reports(tree)
     return tree.root
 
@@ -238,6 +239,19 @@ def _fleet(tree: _Tree) -> None:
         where.add_argument("--posid", metavar="ID", help="for one terminal")
     change.add_argument("assignment", nargs="+", metavar="NAME=VALUE")
     tree.add("alarms", fleet.alarms, "what head office must look at")
+
+
+def _branches(tree: _Tree) -> None:
+    group = tree.group("branch", "what was kept apart at a fork, and what becomes of it")
+    tree.add("list", branch.list_all, "every branch in one row", under=group)
+    book = tree.add("book", branch.book, "book what happened there", under=group)
+    book.add_argument("--dry-run", action="store_true", help="only say what would come of it")
+    dismiss = tree.add("dismiss", branch.dismiss, "leave it unbooked, but listed", under=group)
+    for each in (book, dismiss):
+        each.add_argument("branch", help="as `branch list` names it")
+        each.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
+        each.add_argument("--by", metavar="NAME", help="who decides; default: this account")
+        each.add_argument("--up-to", type=int, metavar="SEQ", help="only up to this number")
 
 
 def _reports(tree: _Tree) -> None:

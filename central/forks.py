@@ -1,26 +1,24 @@
 """Forks: two histories under one name.
 
-Responsible for: finding where an upload and what is stored part, keeping the other branch and
-listing it. Not responsible for: what people do about it. Invariants: nothing of a branch is applied
-or dropped; a stream that has forked takes no new entries, and its terminal is fenced until it is
-paired again.
+Responsible for: finding where an upload and what is stored part, and keeping the other branch. Not
+responsible for: what a branch says (`branches`) or what people do about it (`deciding`).
+Invariants: nothing of a branch is applied or dropped here; a stream that has forked takes no new
+entries, and its terminal is fenced until it is paired again.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import func, select, update
 
-from central import alarms, schema
+from central import alarms, bulk, schema
 from central.arriving import Upload
 from central.service import Central, Work
-from vouchers import entries, ids, times
-from vouchers.entries import Kind
-from vouchers.fields import EntryError
+from vouchers import entries
 
-_MOVES: Final = (Kind.REDEEMED, Kind.REVERSED)
-_PORTION: Final = 1_000
+_INCARNATION: Final = 1_000_000_000
+"""Greater than any epoch: a serial holds nine digits of one."""
 
 
 def first_difference(work: Work, stream: Any, upload: Upload, hashes: Sequence[str]) -> int | None:
@@ -57,51 +55,24 @@ def continues_branch(work: Work, upload: Upload) -> bool:
 
 
 def keep_branch(
-    central: Central, work: Work, upload: Upload, hashes: Sequence[str], differs: int
+    central: Central, work: Work, upload: Upload, stream: Any, hashes: Sequence[str], differs: int
 ) -> None:
     """Keep the entries from `differs` on as a branch, fence the terminal and raise an alarm."""
-    table, terminal, stream = schema.branches, schema.terminals, schema.streams
-    lines = list(enumerate(zip(hashes, upload.bodies, strict=True), start=upload.first))
-    kept = {
-        (row.seq, row.hash)
-        for row in work.connection.execute(
-            select(table.c.seq, table.c.hash).where(
-                table.c.merchant == work.merchant,
-                table.c.posid == upload.posid,
-                table.c.epoch == upload.epoch,
-                table.c.seq >= upload.first,
-            )
-        )
-    }
-    fresh = [
-        {
-            "merchant": work.merchant,
-            "posid": upload.posid,
-            "epoch": upload.epoch,
-            "seq": seq,
-            "hash": digest,
-            "body": body.encode(),
-            "received_at": work.now,
-        }
-        for seq, (digest, body) in lines
-        if seq >= differs and (seq, digest) not in kept
-    ]
+    terminal = schema.terminals
+    kept = _kept(work, upload)
+    fresh = list(_numbered(work, upload, hashes, differs, kept))
     if fresh:
-        work.connection.execute(table.insert(), fresh)
-    mine = (stream.c.merchant == work.merchant, stream.c.posid == upload.posid)
+        work.connection.execute(schema.branches.insert(), fresh)
+    _complete(work, upload, stream, hashes, kept)
+    table = schema.streams
     work.connection.execute(
-        update(stream)
-        .where(*mine, stream.c.epoch == upload.epoch, stream.c.forked_at.is_(None))
+        update(table)
+        .where(_of(work, table, upload), table.c.forked_at.is_(None))
         .values(forked_at=differs)
     )
     work.connection.execute(
         update(terminal)
-        .where(
-            terminal.c.merchant == work.merchant,
-            terminal.c.posid == upload.posid,
-            terminal.c.epoch == upload.epoch,
-            terminal.c.state == "active",
-        )
+        .where(_of(work, terminal, upload), terminal.c.state == "active")
         .values(state="fenced")
     )
     if fresh:
@@ -109,48 +80,92 @@ def keep_branch(
         alarms.raise_alarm(central, work, "fork", upload.posid, words)
 
 
-def kept_apart(work: Work) -> Iterator[dict[str, object]]:
-    """The redemptions and reversals of every branch, by terminal and number; none is booked.
+def incarnation(epoch: int, branch: int) -> int:
+    """What stands in the place of the epoch for what is booked from a branch: no epoch is this."""
+    return branch * _INCARNATION + epoch
 
-    Two histories number alike: `hash` tells them apart (its first 16 digits stand on the slip), and
-    `serial` is also that of the entry that was booked, if there is one.
-    """
-    table, stream = schema.branches, schema.streams
-    rows = work.connection.execute(
-        select(table, stream.c.outlet)
-        .join(
-            stream,
-            (stream.c.merchant == table.c.merchant)
-            & (stream.c.posid == table.c.posid)
-            & (stream.c.epoch == table.c.epoch),
-        )
-        .where(table.c.merchant == work.merchant)
-        .order_by(table.c.posid, table.c.epoch, table.c.seq, table.c.hash)
-        .execution_options(yield_per=_PORTION)
+
+def _of(work: Work, table: Any, upload: Upload) -> Any:
+    return (
+        (table.c.merchant == work.merchant)
+        & (table.c.posid == upload.posid)
+        & (table.c.epoch == upload.epoch)
     )
-    for row in rows:
-        said = _said(bytes(row.body))
-        if said is None or said.kind in _MOVES:
-            yield _row(row, said)
 
 
-def _said(body: bytes) -> entries.Entry | None:
-    """What an entry says; None where it cannot be read, which somebody must hear of too."""
-    with contextlib.suppress(EntryError, UnicodeDecodeError):
-        return entries.read_entry(body.decode())
-    return None
+def _kept(work: Work, upload: Upload) -> dict[tuple[int, str], Any]:
+    """What is kept of this stream, from the one before the upload on: `branch`, and whether the
+    body is missing (`bare`).
+    """
+    table = schema.branches
+    rows = work.connection.execute(
+        select(
+            table.c.seq, table.c.hash, table.c.branch, (table.c.body == b"").label("bare")
+        ).where(_of(work, table, upload), table.c.seq >= upload.first - 1)
+    )
+    return {(row.seq, row.hash): row for row in rows}
 
 
-def _row(row: Any, said: entries.Entry | None) -> dict[str, object]:
-    data = {} if said is None else said.data
-    return {
-        "serial": ids.serial(row.posid, row.epoch, row.seq),
-        "posid": row.posid,
-        "outlet": row.outlet,
-        "hash": row.hash,
-        "kind": None if said is None else str(said.kind),
-        "clerk": None if said is None else said.clerk,
-        "at": None if said is None else times.format_utc(said.at),
-        "received_at": times.format_utc(row.received_at),
-        **{name: data.get(name) for name in ("voucher", "shares", "amount_fen", "reverses")},
+def _numbered(
+    work: Work,
+    upload: Upload,
+    hashes: Sequence[str],
+    differs: int,
+    kept: Mapping[tuple[int, str], Any],
+) -> Iterator[dict[str, object]]:
+    """The rows of what is new: a branch is a chain, so what goes on from its last entry belongs to
+    it, and anything else begins another.
+    """
+    table = schema.branches
+    ends = {
+        row.branch: row.seq
+        for row in work.connection.execute(
+            select(table.c.branch, func.max(table.c.seq).label("seq"))
+            .where(_of(work, table, upload))
+            .group_by(table.c.branch)
+        )
     }
+    found, prev = {key: row.branch for key, row in kept.items()}, upload.prev
+    for seq, (digest, body) in enumerate(zip(hashes, upload.raw, strict=True), start=upload.first):
+        if seq >= differs and (seq, digest) not in found:
+            branch = found.get((seq - 1, prev))
+            if branch is None or ends[branch] != seq - 1:
+                branch = max(ends, default=0) + 1
+            found[seq, digest], ends[branch] = branch, seq
+            yield {
+                "merchant": work.merchant,
+                "posid": upload.posid,
+                "epoch": upload.epoch,
+                "seq": seq,
+                "hash": digest,
+                "prev": prev,
+                "body": body,
+                "sig": upload.signatures.get(seq),
+                "branch": branch,
+                "received_at": work.now,
+            }
+        prev = digest
+
+
+def _complete(
+    work: Work,
+    upload: Upload,
+    stream: Any,
+    hashes: Sequence[str],
+    kept: Mapping[tuple[int, str], Any],
+) -> None:
+    """Keep what an upload has of entries that were kept before: good signatures, missing bodies."""
+    key = Ed25519PublicKey.from_public_bytes(bytes(stream.public_key))
+    bodies, signatures = list[bulk.Row](), list[bulk.Row]()
+    for seq, (digest, body) in enumerate(zip(hashes, upload.raw, strict=True), start=upload.first):
+        if (seq, digest) not in kept:
+            continue
+        name = work.merchant, upload.posid, upload.epoch, seq, digest
+        sig = upload.signatures.get(seq)
+        if sig is not None and entries.signature_holds(digest, sig, key):
+            signatures.append((*name, sig))
+        if body and kept[seq, digest].bare:
+            bodies.append((*name, body))
+    names = "merchant", "posid", "epoch", "seq", "hash"
+    bulk.update(work.connection, schema.branches, len(names), (*names, "body"), bodies)
+    bulk.update(work.connection, schema.branches, len(names), (*names, "sig"), signatures)

@@ -156,6 +156,7 @@ def _refused(result: Gap | Forked | UnknownStream) -> Refused:
         case Gap(expected=expected):
             return Refused("gap", f"entry {expected} is missing in the file and here")
         case Forked(at=at):
-            return Refused("fork", f"entry {at} differs from what is here; kept apart, not booked")
+            words = f"entry {at} differs from what is here; kept apart, not booked"
+            return Refused("fork", f"{words}: see `hexiao central branch list`")
         case UnknownStream():
             return Refused("unknown_stream", "no terminal has that POSID and epoch")

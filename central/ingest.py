@@ -127,14 +127,14 @@ def _examined(
     if upload.first > stream.seq + 1:
         if not forks.continues_branch(work, upload):
             return Gap(stream.seq + 1)
-        forks.keep_branch(central, work, upload, hashes, upload.first)
+        forks.keep_branch(central, work, upload, stream, hashes, upload.first)
         return Forked(stream.forked_at)
     differs = forks.first_difference(work, stream, upload, hashes)
     new = max(0, stream.seq + 1 - upload.first)
     if differs is None and stream.forked_at is not None and new < len(hashes):
         differs = stream.seq + 1
     if differs is not None:
-        forks.keep_branch(central, work, upload, hashes, differs)
+        forks.keep_branch(central, work, upload, stream, hashes, differs)
         return Forked(differs)
     if new:
         filling.fill_in(work, stream, upload, hashes)
@@ -231,15 +231,7 @@ _ADVANCED: Final = ("merchant", "posid", "epoch", "seq", "head", "totals", "ente
 
 
 def _settle_claims(work: Work, batches: Sequence[Batch], rows: Sequence[Booked]) -> None:
-    """Consume the claims that the entries name; one that was never granted, or for fewer shares,
-    counts for nothing.
-    """
-    named = [(row, row.claim) for row in rows if row.claim is not None]
-    granted = claims.consume(work, {(row.posid, claim) for row, claim in named})
-    for row, claim in named:
-        voucher, shares = granted.pop((row.posid, claim), (None, 0))
-        if voucher != row.voucher or row.shares > shares:
-            row.claim = None
+    claims.count(work, rows)
     latest = {
         (batch.stream.posid, batch.stream.epoch): max(
             (line.said.at for line in batch.lines if line.said), default=0

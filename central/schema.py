@@ -6,56 +6,16 @@ by it; every transaction stays inside one merchant; times are milliseconds UTC; 
 are 0 or 1; no trigger, sequence or stored procedure decides anything.
 """
 
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Index, UniqueConstraint, text
 
-METADATA: Final = MetaData()
-
-_INTEGER: Final = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _key(name: str, kind: str = "integer") -> Column[Any]:
-    return Column(name, _TYPES[kind], primary_key=True, autoincrement=False, nullable=False)
-
-
-def _int(name: str, *, optional: bool = False) -> Column[Any]:
-    return Column(name, _INTEGER, nullable=optional)
-
-
-def _text(name: str, *, optional: bool = False) -> Column[Any]:
-    return Column(name, Text(), nullable=optional)
-
-
-def _bytes(name: str, *, optional: bool = False) -> Column[Any]:
-    return Column(name, LargeBinary(), nullable=optional)
-
-
-_TYPES: Final[dict[str, TypeEngine[Any]]] = {
-    "integer": _INTEGER,
-    "text": Text(),
-    "bytes": LargeBinary(),
-}
-
-
-def _table(name: str, *items: Any, **options: Any) -> Table:
-    key = _key("merchant")
-    return Table(
-        name, METADATA, key, *items, sqlite_with_rowid=False, sqlite_strict=True, **options
-    )
-
+from central.columns import METADATA as METADATA
+from central.columns import key_of as _key
+from central.columns import octets as _bytes
+from central.columns import table as _table
+from central.columns import whole as _int
+from central.columns import words as _text
 
 merchants: Final = _table(
     "merchants", _text("name"), _text("time_zone"), _text("url", optional=True), _int("created_at")
@@ -294,18 +254,39 @@ verified: Final = _table(
     _int("taken_until", optional=True),
 )
 
-# The other side of a fork, kept apart and never applied.
+# The other sides of forks, kept apart until a person decides (central.deciding). `prev` is the hash
+# before the entry as it was sent; `branch` numbers the chains of a stream from 1; `decision` is the
+# last one that was taken on the entry.
 branches: Final = _table(
     "branches",
     _key("posid", "text"),
     _key("epoch"),
     _key("seq"),
     _key("hash", "text"),
+    _text("prev"),
     _bytes("body"),
+    _bytes("sig", optional=True),
+    _int("branch"),
     _int("received_at"),
+    _int("decision", optional=True),
 )
 
-# What the redeemed and reversed entries mean, and who bears them. `received_at` never decreases
+decisions: Final = _table(
+    "decisions",
+    _key("posid", "text"),
+    _key("epoch"),
+    _key("decision"),
+    _int("branch"),
+    _text("way"),  # booked, dismissed
+    _int("entries"),
+    _int("up_to"),
+    _text("decided_by"),
+    _text("reason"),
+    _int("at"),
+)
+
+# What the redeemed and reversed entries mean, and who bears them. What was booked from a branch has
+# as its `epoch` the incarnation of that branch (central.forks). `received_at` never decreases
 # within a terminal; `marks` are the flags known on arrival, `flags` those of the verdict; `barred`
 # is a verdict given before booking; `verdict_seq` counts the changes of verdict per terminal.
 bookings: Final = _table(

@@ -1,7 +1,8 @@
 """Names of things: UUIDv7, POSID, serial, and base64url for keys and signatures.
 
 Responsible for: composing and checking them. Not responsible for: drawing the random bits.
-Invariant: a serial is `{posid}_{epoch}_{seq:08d}` and matches AX-01.
+Invariant: a serial is `{posid}_{epoch}_{seq:08d}`, that of an entry which was kept apart at a fork
+`{posid}_{epoch}_{seq:08d}_{hash}`; both match AX-01, and none is that of two entries.
 """
 
 import base64
@@ -22,6 +23,9 @@ _LAST: Final = ("", "", "AQgw", "AEIMQUYcgkosw048")
 
 UUID_RANDOM_BYTES: Final = 10
 
+HASH_ON_SLIP: Final = 16
+"""Digits of an entry's hash: on its slip, and in the serial of one that was kept apart."""
+
 
 class Serial(Struct, frozen=True):
     """The parts of a redemption serial (AX-01)."""
@@ -40,6 +44,14 @@ def serial(posid: str, epoch: int, seq: int) -> str:
     """Compose the serial of an entry (AX-01). `epoch` and `seq` count from 1."""
     assert is_posid(posid) and epoch >= 1 and seq >= 1
     return f"{posid}_{epoch}_{seq:08d}"
+
+
+def branch_serial(posid: str, epoch: int, seq: int, digest: str) -> str:
+    """The serial of an entry that was kept apart at a fork: its number alone names two entries.
+
+    `digest` is its hash in hex. Only central uses it: `parse_serial` reads no such text.
+    """
+    return f"{serial(posid, epoch, seq)}_{digest[:HASH_ON_SLIP]}"
 
 
 def parse_serial(text: str) -> Serial | None:

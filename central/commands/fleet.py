@@ -8,7 +8,17 @@ from typing import Final
 
 from sqlalchemy import select
 
-from central import ahead, enrol, forks, notes, policies, reports, revoking, schema, verdicts
+from central import (
+    ahead,
+    branch_reports,
+    enrol,
+    notes,
+    policies,
+    reports,
+    revoking,
+    schema,
+    verdicts,
+)
 from central import import_journal as rescued
 from central.commands.context import Command, Context
 from central.errors import Refused
@@ -144,6 +154,7 @@ REPORTS: Final = {
     "reversals": "every reversal",
     "conflicts": "what needs a person",
     "branches": "what was kept apart at a fork",
+    "decisions": "what people decided on branches",
     "products": "shares per product",
     "orders": "every order and its state",
     "sealing": "how far sealing is",
@@ -153,7 +164,8 @@ _ROWS: Final[dict[str, Callable[[Work], Iterator[reports.Row]]]] = {
     "redemptions": reports.redemptions,
     "reversals": reports.reversals,
     "conflicts": reports.conflicts,
-    "branches": forks.kept_apart,
+    "branches": branch_reports.entry_rows,
+    "decisions": branch_reports.decisions,
     "products": reports.products,
     "orders": reports.orders,
     "sealing": reports.sealing_state,

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from central import forks, import_journal, reports
+from central import branch_reports, import_journal, reports
 from central.errors import Refused as No
 from central.service import Central
 from sync import acks, messages
@@ -136,8 +136,8 @@ def test_what_was_kept_apart_is_listed(central: Central, till: Till, tmp_path: P
     with pytest.raises(Refused):
         clone.push(3, 3)
     with central.read() as work:
-        (row,) = forks.kept_apart(work)
-    assert (row["serial"], row["hash"], row["kind"]) == (
+        (row,) = branch_reports.entry_rows(work)
+    assert (row["on_slip"], row["hash"], row["kind"]) == (
         "POS1_1_00000003",
         clone.heads[3],
         "redeemed",
@@ -149,9 +149,9 @@ def test_what_was_kept_apart_is_listed(central: Central, till: Till, tmp_path: P
         refused = import_journal.run(central, disk)
         assert isinstance(refused, No) and refused.reason == "fork"
     with central.read() as work:
-        rows = list(forks.kept_apart(work))
+        rows = list(branch_reports.entry_rows(work))
         booked = [str(one["voucher"]) for one in reports.redemptions(work)]
-    assert [(one["serial"], one["kind"]) for one in rows] == [
+    assert [(one["on_slip"], one["kind"]) for one in rows] == [
         ("POS1_1_00000003", "redeemed"),
         ("POS1_1_00000005", None),
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from central import forks, import_journal, ledger, reports, verdicts
+from central import branch_reports, import_journal, ledger, reports, verdicts
 from central.errors import OutOfService
 from central.errors import Refused as No
 from central.service import Central
@@ -307,7 +307,7 @@ def test_a_branch_longer_than_a_batch_is_kept_apart_whole(
         fork = import_journal.run(central, file)
         assert isinstance(fork, No) and fork.reason == "fork" and "entry 2 " in fork.message
         with central.read() as work:
-            kept = [row["serial"] for row in forks.kept_apart(work)]
+            kept = [row["on_slip"] for row in branch_reports.entry_rows(work)]
         assert kept == [ids.serial("POS1", 1, seq) for seq in range(2, 8)]
     assert len(rows(central)) == 2
 

@@ -43,6 +43,7 @@ DAY = times.DAY_MS
 TABLES = (
     "entries",
     "branches",
+    "decisions",
     "bookings",
     "vouchers",
     "streams",

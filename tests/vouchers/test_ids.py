@@ -87,6 +87,15 @@ def test_other_serials_are_none(text: str) -> None:
     assert ids.parse_serial(text) is None
 
 
+def test_an_entry_that_was_kept_apart_has_a_serial_of_its_own() -> None:
+    """AX-01: of letters, digits and _, within 100 characters; and no text of the stream's own."""
+    digest = "0123456789abcdef" * 4
+    assert ids.branch_serial("T7", 1, 42, digest) == "T7_1_00000042_0123456789abcdef"
+    longest = ids.branch_serial("Z" * 32, 999_999_999, 10**15 - 1, digest)
+    assert len(longest) <= 100 and set(longest) <= set("Z0123456789_abcdef")
+    assert ids.parse_serial(longest) is None
+
+
 @pytest.mark.parametrize("parts", [("T-7", 1, 1), ("T7", 0, 1), ("T7", 1, 0)])
 def test_a_wrong_serial_is_never_composed(parts: tuple[str, int, int]) -> None:
     """AX-01: epoch and sequence count from 1; composing another is a bug."""
