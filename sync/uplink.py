@@ -288,7 +288,12 @@ class Uplink:
         self._stop(sender.told_to_stop(error))
 
     def _stop(self, fence: Fence | None) -> None:
-        """The current epoch is at its end."""
-        if fence is not None:
-            epoch = self._ports.journal.epochs()[-1]
+        """The current epoch is at its end. Of a closed terminal central takes what it has of any
+        epoch, also of one that was stopped before.
+        """
+        if fence is None:
+            return
+        epochs = self._ports.journal.epochs()
+        stopped = [epoch for epoch in epochs if self._sending(epoch).fence is not None]
+        for epoch in {epochs[-1], *(stopped if fence.trouble == "revoked" else ())}:
             self._keep(epoch, replace(self._sending(epoch), fence=fence))

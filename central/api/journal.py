@@ -5,7 +5,7 @@ from typing import Final
 from litestar import Response, get, post
 from litestar.params import FromPath, RawBody
 
-from central import claims, feed, ingest, ledger, own_journal, verdicts
+from central import claims, feed, ingest, ledger, own_journal, verdicts, wipes
 from central.api import wire
 from central.api.wire import AnyRequest, ProblemError
 from central.arriving import Upload
@@ -73,6 +73,8 @@ def _taken(request: AnyRequest, who: Terminal, sent: Upload) -> Response[bytes]:
         raise _refused(UnknownStream())
     desk = wire.desk(request)
     taken = desk.uploads.ingest(sent)
+    if isinstance(taken, Held | Forked) and wipes.is_ordered(desk.central, who):
+        return wire.answer(request, _let_go(desk, who, sent))
     if not isinstance(taken, Held):
         raise _refused(taken)
     return wire.answer(request, _acknowledge(desk, who, taken, sent))
@@ -86,6 +88,19 @@ def _refused(taken: Gap | Forked | UnknownStream) -> ProblemError:
             return ProblemError(409, "fork", f"entry {at} differs from what central holds")
         case UnknownStream():
             return ProblemError(404, "unknown_stream", "this terminal never had that epoch")
+
+
+def _let_go(desk: wire.Desk, terminal: Terminal, sent: Upload) -> BatchAnswer:
+    """Sign for what a terminal sent that is to be wiped, wherever it is kept: as its stream, or
+    apart where it fits into none. A signature under the stream alone would never let it end.
+    """
+    last = sent.first + len(sent.bodies) - 1
+    now = desk.central.clock()
+    head = sent.hashes()[-1]
+    text = acks.compose_ack(terminal.posid, sent.epoch, last, head=head, at_ms=now)
+    ring = desk.gate.ring
+    signed = acks.sign(acks.ACK_DOMAIN, text, kid=ring.sign_kid, key=ring.sign)
+    return BatchAnswer(ack=signed.text, kid=signed.kid, sig=signed.sig)
 
 
 def _acknowledge(desk: wire.Desk, terminal: Terminal, held: Held, sent: Upload) -> BatchAnswer:

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from central import reports, revoking
+from central import forks, reports, revoking
 from central.errors import Refused as No
 from central.revoking import Released, Revoked
 from central.service import Central
@@ -193,3 +193,32 @@ def test_a_last_word_that_nobody_should_believe(central: Central, pair: Pair) ->
 
 def _nonce(time: str) -> str:
     return str(json.loads(time)["nonce"])
+
+
+def test_only_an_ordered_wipe_has_a_branch_signed_for(central: Central, pair: Pair) -> None:
+    """A closed terminal hears of the fork as any other; one to be wiped is let go."""
+    voucher = issue(central, shares=2)
+    till = pair("POS1")
+    clone = till.clone()
+    till.redeem(voucher)
+    till.push()
+    clone.redeem(voucher, clerk="wang")
+    clone.redeem(voucher, generation=1)
+    revoking.revoke(central, "POS1")
+    with pytest.raises(Refused) as no:
+        clone.push(1, 1)
+    assert no.value.reason == "fork"
+    revoking.revoke(central, "POS1", wipe=True)
+    answer = clone.push(1, 2)
+    ack = acks.read_ack(
+        acks.Signed(answer.ack, answer.kid, answer.sig),
+        {key.kid: ids.unb64u(key.key) for key in clone.enrolment.server_keys},
+    )
+    assert (ack.up_to, ack.head, answer.verdicts) == (2, clone.heads[2], ())
+    with pytest.raises(Refused) as gap:
+        clone.push(1, 1, from_=9)
+    assert gap.value.reason == "gap", "what is kept nowhere is not signed for"
+    with central.read() as work:
+        kept = {row["hash"] for row in forks.kept_apart(work)}
+        assert [row["serial"] for row in reports.redemptions(work)] == ["POS1_1_00000001"]
+    assert kept == set(clone.heads[1:])
