@@ -93,8 +93,11 @@ def served(url: str) -> Iterator[tuple[str, int]]:
         running.stdout.close()
 
 
-def prepare(url: str, effort: Effort) -> Central:
-    """A merchant with one outlet, one product, and a sealed voucher per entry."""
+def prepare(url: str, effort: Effort, *, ways: int = 1) -> Central:
+    """A merchant with one outlet, one product, and a sealed voucher per entry.
+
+    `ways`: so many share the effort, each with hot vouchers of its own.
+    """
     made = setup.init(url, setup.NewMerchant("bench", "UTC", "light"), secrets.token_bytes)
     assert isinstance(made, Central), made
     catalogue.add_outlet(made, "Bench")
@@ -102,18 +105,18 @@ def prepare(url: str, effort: Effort) -> Central:
     for start in range(0, effort.rows, _PORTION):
         with made.write() as work:
             _issue(made, work, min(_PORTION, effort.rows - start))
-    _heat(made, effort)
+    _heat(made, effort.rows // ways, _HOT * ways)
     return made
 
 
-def _heat(central: Central, effort: Effort) -> None:
-    """Let the hot vouchers be cards of many shares."""
-    shares = max(3, effort.rows // 10 // _HOT * 9 // 10)
+def _heat(central: Central, rows: int, hot: int) -> None:
+    """Let the first `hot` vouchers be cards of many shares, `rows` entries for each `_HOT`."""
+    shares = max(3, rows // 10 // _HOT * 9 // 10)
     table = schema.vouchers
     with central.write() as work:
         work.connection.execute(
             update(table)
-            .where(table.c.voucher.in_(_voucher_ids(central)[:_HOT]))
+            .where(table.c.voucher.in_(_voucher_ids(central)[:hot]))
             .values(shares=shares, paid_fen=1000 * shares)
         )
 
@@ -151,10 +154,11 @@ def journal(
     posid: str = "BENCH",
     skip: int = 0,
     key: Ed25519PrivateKey | None = None,
+    way: int = 0,
 ) -> Iterator[Upload]:
     """A terminal's journal: one share of a voucher each, one in ten of a few hot vouchers.
 
-    `skip`: vouchers that the journals of other terminals name.
+    `skip`: vouchers that the journals of other terminals name. `way`: which hot vouchers.
     """
     key = key or Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes_raw()
@@ -168,7 +172,7 @@ def journal(
         first, prev, bodies = batch * effort.each + 1, head, list[str]()
         for seq in range(first, first + effort.each):
             hot = seq % 10 == 0
-            voucher = vouchers[seq // 10 % _HOT if hot else skip + seq - 1]
+            voucher = vouchers[_HOT * way + seq // 10 % _HOT if hot else skip + seq - 1]
             entry = _entry(central, ids.serial(posid, 1, seq), head, totals, voucher)
             totals = entry.totals
             bodies.append(entries.compose(entry))

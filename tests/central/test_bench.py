@@ -2,11 +2,14 @@
 
 import json
 import multiprocessing
+import os
+import sys
+from subprocess import PIPE, Popen
 
 import pytest
 
 import hexiao
-from central import bench_feed, bench_upload
+from central import bench_feed, bench_spent, bench_upload
 from central.bench_crowd import Seen
 from central.bench_ground import Effort
 
@@ -28,9 +31,16 @@ def test_the_command_writes_a_line_for_each_figure(capsys: pytest.CaptureFixture
     few = ["--batches", "1", "--terminals", "3", "--seconds", "1", "--vouchers", "100"]
     assert hexiao.main(["bench", "central", "--json", "--engine", "sqlite", *few]) == 0
     figures = list(map(json.loads, capsys.readouterr().out.splitlines()))
-    upload, by_row, over_http, grouped, download, lag, snapshot, light, default = figures
+    upload, by_row, over_http, ready, *spent, grouped, download, lag, snapshot, light, default = (
+        figures
+    )
     assert upload["rows"] == by_row["rows"] == 500 and snapshot["rows"] == 300
-    assert over_http["rows"] == 2_000 and over_http["bare"] == "the same without HTTP"
+    assert over_http["rows"] == ready["rows"] == 2_000
+    assert over_http["bare"] == ready["bare"] == "the same without HTTP"
+    assert over_http["goal"] is ready["goal"] is None, "the goal is PostgreSQL's"
+    for way in spent:
+        assert way["processor_us_per_row"].keys() == {"this process", "the service"}
+        assert sum(way["processor_us_per_row"].values()) > 0
     assert grouped["rows"] == 256 and grouped["bare"] == "a transaction each"
     assert download["rows"] == 1_500 and download["goal"] == 25_641
     assert (light["rows"], default["rows"]) == (500, 40)
@@ -43,6 +53,20 @@ def test_one_comparison_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> 
     assert hexiao.main(["bench", "central", "--json", *only]) == 0
     (figure,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (figure["what"], figure["rows"]) == ("snapshot built", 150)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the accounts are those of Linux")
+def test_what_children_spend_is_counted() -> None:
+    """A database server is a family of processes; those that ended have spent something too."""
+    burn = "import time\nwhile time.process_time() < 0.15: pass\nprint(flush=True); input()"
+    before = bench_spent.of_family(os.getpid())
+    with Popen([sys.executable, "-c", burn], stdin=PIPE, stdout=PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        running = bench_spent.of_family(os.getpid())
+        child.communicate(b"\n")
+    assert running - before >= 0.1, "but for what is less than a tick of each account"
+    assert bench_spent.of_family(os.getpid()) >= running
 
 
 @pytest.mark.parametrize("name", ["batches", "terminals", "seconds", "vouchers"])
