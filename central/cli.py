@@ -14,7 +14,7 @@ from typing import Final
 from central.bench import COMPARISONS, ENGINES
 from central.commands import branch, catalogue, fleet, orders, running
 from central.commands.context import Command, Context
-from central.errors import Misconfigured, OutOfService, Refused
+from central.errors import Misconfigured, OutcomeUnknown, OutOfService, Refused
 from central.output import OUT_OF_SERVICE, WRONG, Output
 from central.setup import VAULT_COSTS
 from central.verdicts import WAYS
@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except (Misconfigured, SettingsError) as error:
         return output.refuse(Refused("misconfigured", str(error)), WRONG)
+    except OutcomeUnknown as error:
+        return output.refuse(Refused("outcome_unknown", str(error)), OUT_OF_SERVICE)
     except OutOfService as error:
         return output.refuse(Refused("out_of_service", str(error)), OUT_OF_SERVICE)
     except BrokenPipeError:

@@ -18,7 +18,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError
 
-from central.errors import Misconfigured, OutOfService
+from central.errors import Misconfigured, OutcomeUnknown, OutOfService
 
 _BUSY_MS: Final = 30_000
 """Longest wait for another process's write transaction; a large import holds the lock shorter."""
@@ -101,13 +101,18 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction: committed when the block ends, rolled back when it raises."""
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Raises OutcomeUnknown when it is the COMMIT that fails.
+        """
         with _outages(), self._queue, self.engine.connect() as connection:
             connection = connection.execution_options(**{_WRITES: True})
-            with connection.begin():
+            with connection.begin() as transaction:
                 if not self.is_sqlite:
                     connection.exec_driver_sql(_BY_KEY)
                 yield connection
+                with _commits():
+                    transaction.commit()
 
     def directory(self) -> Path | None:
         """Where a SQLite database lies; None for a database server."""
@@ -174,6 +179,19 @@ def _prepare_postgresql(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextlib.contextmanager
+def _commits() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) in _LOST:
+            raise  # undone, and the server says so
+        raise OutcomeUnknown(
+            "the database failed while it was to keep this, and may or may not have done so; "
+            f"look before you do it again: {error.orig}"
+        ) from error
 
 
 @contextlib.contextmanager

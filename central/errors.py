@@ -3,6 +3,7 @@
     Refused (a value)     a business refusal: nothing was changed, a person can read why
     CentralError
     ├── OutOfService      the database or the disk is not usable
+    │   └── OutcomeUnknown  … since the moment in which it was to keep what was done
     └── Misconfigured     settings or the database are wrong; a person must change something
 
 Refusals at the counter have a closed list of their own (`vouchers.reasons`); the reasons here are
@@ -28,6 +29,12 @@ class CentralError(Exception):
 
 class OutOfService(CentralError):
     """Nothing was done: exit status 3."""
+
+
+class OutcomeUnknown(OutOfService):
+    """The COMMIT failed: it was done, or it was not. Whoever asks again by the same name (a serial,
+    a claim, an order's id) gets what holds.
+    """
 
 
 class Misconfigured(CentralError):

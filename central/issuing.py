@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from msgspec.structs import replace
+from sqlalchemy import select
 
 from central import cards, catalogue, keys, ledger, schema, sealing, texts
 from central.catalogue import Product
@@ -117,6 +118,9 @@ def issue(central: Central, order: NewOrder) -> Issued | Refused:
             for generation in _generations(voucher)
         ]
         with central.write() as work:
+            if _is_known(work, order.external):
+                words = f"order {order.external} was issued already: look at `report orders`"
+                return Refused("exists", words)
             if not ledger.taken(work, drawn.codes):
                 insert(work, [New(draft, voucher, drawn.codes)])
                 sealing.store(work, rows)
@@ -124,6 +128,12 @@ def issue(central: Central, order: NewOrder) -> Issued | Refused:
                     cards.store(central, work, voucher, person, ring.vault)
                 return _issued(central, voucher, ring)
             (drawn,) = draw(central, work, [order.shares])
+
+
+def _is_known(work: Work, external: str | None) -> bool:
+    table = schema.orders
+    mine = (table.c.merchant == work.merchant) & (table.c.external == external)
+    return external is not None and bool(work.connection.execute(select(table).where(mine)).first())
 
 
 def _generations(voucher: Voucher) -> tuple[int, ...]:

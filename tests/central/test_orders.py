@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from central import catalogue, claims, issuing, jobs, ledger, orders, reports, schema, sealing
 from central.arriving import Upload
@@ -514,3 +515,12 @@ def test_two_writers_on_one_file_lose_nothing(central: Central) -> None:
         seqs = list(rows)
     assert seqs == list(range(1, len(seqs) + 1))
     other.database.close()
+
+
+def test_an_order_id_is_issued_once(central: Central) -> None:
+    """Whoever does not know whether it was done may ask again: refused, and nothing is made."""
+    issue(central, external="A-1")
+    again = issuing.issue(central, NewOrder(product=1, mobile="13800001234", external="A-1"))
+    assert isinstance(again, Refused) and again.reason == "exists"
+    with central.read() as work:
+        assert len(work.connection.execute(select(schema.orders)).all()) == 1
