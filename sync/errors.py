@@ -23,7 +23,11 @@ this terminal than its own disk; `revoked`: central no longer takes this termina
 
 
 class SyncError(Exception):
-    """Base of all."""
+    """Base of all. `retry_after_s`: how long the other side asks to be left alone, if it does."""
+
+    def __init__(self, message: str = "", retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NoContact(SyncError):
@@ -50,7 +54,10 @@ class Refused(SyncError):
     """Central answered with problem details (RFC 9457)."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(f"central refused: {problem.reason} ({problem.status}) {problem.detail}")
+        super().__init__(
+            f"central refused: {problem.reason} ({problem.status}) {problem.detail}",
+            problem.retry_after_s,
+        )
         self.problem = problem
 
     @property

@@ -3,7 +3,8 @@
 Responsible for: the pause after a failure, growing and spread, and central's wish to be left alone.
 Not responsible for: deciding what failed, or waiting.
 Invariants: pauses at least double their bound up to `PAUSE_MS_MAX`; two terminals that failed
-together do not come back together, because half of each pause is chance, given as a value.
+together do not come back together, because half of each pause is chance, given as a value; what
+central asks for is the least, and is spread as well, or a fleet would come back as one.
 """
 
 from dataclasses import dataclass
@@ -38,5 +39,6 @@ def after_failure(pace: Pace, *, now_ms: int, chance: float, asked_s: int | None
     bound = min(PAUSE_MS_MAX, PAUSE_MS_FIRST << min(pace.failures, _DOUBLINGS_MAX))
     pause = bound // 2 + int(bound // 2 * chance)
     if asked_s is not None:
-        pause += min(max(asked_s, 0), ASKED_PAUSE_S_MAX) * 1000
+        asked = min(max(asked_s, 0), ASKED_PAUSE_S_MAX) * 1000
+        pause += asked + int(min(asked, PAUSE_MS_MAX) * chance)
     return Pace(pace.failures + 1, now_ms + pause)

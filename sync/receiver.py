@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sync.acks import MANIFEST_DOMAIN, Signed, compose_manifest, verify
-from sync.errors import Busy, Garbled, Refused, SyncError
+from sync.errors import Garbled, Refused, SyncError
 from sync.feed import Checkpoint, FeedPage
 from sync.limits import FEED_ITEMS_MAX, SNAPSHOT_BYTES_MAX
 from sync.messages import Manifest
@@ -159,7 +159,6 @@ def succeeded(receiving: Receiving) -> Receiving:
 
 def failed(receiving: Receiving, error: SyncError, *, now_ms: int, chance: float) -> Receiving:
     """The memory after an error. `now_ms` is monotonic, `chance` in [0, 1)."""
-    asked_s: int | None = None
     if isinstance(error, Refused):
         status = error.problem.status
         if status == _GONE:
@@ -167,7 +166,6 @@ def failed(receiving: Receiving, error: SyncError, *, now_ms: int, chance: float
             return want_snapshot(receiving, why, now_ms=now_ms, chance=chance)
         if status == _NOT_FOUND and error.reason == "no_snapshot":
             return replace(receiving, snapshot_why=None, no_snapshot=True)
-        if isinstance(error, Busy):
-            asked_s = error.problem.retry_after_s
+    asked_s = error.retry_after_s
     pace = after_failure(receiving.pace, now_ms=now_ms, chance=chance, asked_s=asked_s)
     return replace(receiving, pace=pace)

@@ -30,6 +30,11 @@ LINGER_MS: Final = 100
 _OVERHEAD_BYTES: Final = 512
 """The batch around its entries: field names, hash, signature."""
 
+PATIENCE_MS: Final = 60 * 60_000
+"""How long an entry alone may meet a bug of central's (500) before it is set aside: time to mend
+central, and long before the owner's limits for being without it bite.
+"""
+
 PASSED_FREELY: Final = 3
 """Entries in a row that are set aside without a pause between them."""
 
@@ -74,7 +79,8 @@ class Sending:
 
     `resume` is the next sequence to send when it is not the one after the watermark. `poison` is
     an entry that central refuses even alone and that is to be set aside; `passed` counts those in
-    a row, because one is an accident and many are a mistake that a person should end.
+    a row, because one is an accident and many are a mistake that a person should end. `stuck` is
+    an entry over which central alone fails, and since when (monotonic ms).
     """
 
     resume: int | None = None
@@ -83,6 +89,7 @@ class Sending:
     fence: Fence | None = None
     poison: int | None = None
     passed: int = 0
+    stuck: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +208,12 @@ def failed(
     chance: float,
 ) -> Sending:
     """No acknowledgement. `now_ms` is monotonic, `chance` in [0, 1)."""
+    asked_s = error.retry_after_s
     if isinstance(error, Busy):
-        return _later(sending, now_ms, chance, error.problem.retry_after_s)
+        return _later(sending, now_ms, chance, asked_s)
     if isinstance(error, Refused):
         if error.problem.status == _BUG_STATUS:
-            # A bug over one entry must not hold up those before it; it is never set aside for it.
-            smaller = max(1, (sent.last - sent.first + 1) // 2)
-            return _later(replace(sending, batch_max=smaller), now_ms, chance)
+            return _bug(sending, sent, now_ms, chance)
         changed = _refused(sending, sent, error, stream)
         if changed is None:
             return _later(sending, now_ms, chance)
@@ -220,7 +226,7 @@ def failed(
         # A smaller batch may pass where a line is thin; it doubles again with each success.
         sending = replace(sending, batch_max=max(1, (sent.last - sent.first + 1) // 2))
     assert isinstance(error, NoContact)
-    return _later(sending, now_ms, chance)
+    return _later(sending, now_ms, chance, asked_s)
 
 
 def set_aside(heard: Heard, before: Sending, *, now_ms: int, chance: float) -> Heard:
@@ -298,6 +304,22 @@ def _refused(sending: Sending, sent: Sent, error: Refused, stream: Stream) -> Se
     if sending.poison == sent.first:
         return None
     return replace(sending, poison=sent.first)
+
+
+def _bug(sending: Sending, sent: Sent, now_ms: int, chance: float) -> Sending:
+    """A bug over one entry must not hold up those before it, nor for ever those behind it.
+
+    It is set aside only right after it failed once more: a central that was mended meanwhile gets
+    it whole. Where even that fails, it is sent again, later.
+    """
+    smaller = replace(sending, batch_max=max(1, (sent.last - sent.first + 1) // 2), poison=None)
+    if sent.first < sent.last:
+        return _later(replace(smaller, stuck=None), now_ms, chance)
+    if sending.stuck is None or sending.stuck[0] != sent.first:
+        return _later(replace(smaller, stuck=(sent.first, now_ms)), now_ms, chance)
+    if sending.poison is None and now_ms - sending.stuck[1] >= PATIENCE_MS:
+        return replace(smaller, poison=sent.first)
+    return _later(smaller, now_ms, chance)
 
 
 def _gap(sending: Sending, sent: Sent, expected: int | None, stream: Stream) -> Sending | None:

@@ -47,6 +47,7 @@ _CHUNK_BYTES: Final = 64 * 1024
 _BUSY: Final = frozenset({429, 503})
 _OPENED: Final = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 _PROXY: Final = frozenset({502, 503, 504})
+_WEB_PAGE: Final = "not central but a web page answers: does this network ask for a login?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +255,8 @@ class HttpCentral:
             with self._errors(), self._opened(ask, nonce, {}) as response:
                 body = self._whole(response, self._deadline(ask))
             if response.status_code < httpx.codes.MULTIPLE_CHOICES:
+                if _is_web_page(response):
+                    raise Garbled(_WEB_PAGE)
                 return body
             refusal = _refusal(response, body)
             if not (isinstance(refusal, Refused) and refusal.problem.nonce and tries):
@@ -339,12 +342,26 @@ def _refusal(response: httpx.Response, body: bytes) -> Exception:
     status = response.status_code
     problem = decode_problem(body)
     if problem is None or problem.status != status:
+        later_s = _later_s(response)
         if status in _PROXY:
-            return Unreachable(f"a proxy answered {status}: central is not behind it")
+            return Unreachable(f"a proxy answered {status}: central is not behind it", later_s)
         if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-            return Slow("something on the way to central refuses a body of this size")
-        return Garbled(f"an answer {status} that central does not give")
+            return Slow("something on the way to central refuses a body of this size", later_s)
+        if response.is_redirect or _is_web_page(response):
+            return Garbled(f"{_WEB_PAGE} ({status})", later_s)
+        return Garbled(f"an answer {status} that central does not give", later_s)
     return Busy(problem) if status in _BUSY else Refused(problem)
+
+
+def _later_s(response: httpx.Response) -> int | None:
+    """What a proxy on the way asks for, in seconds; a date means nothing where clocks differ."""
+    asked = response.headers.get("Retry-After", "")
+    return int(asked) if asked.isascii() and asked.isdigit() else None
+
+
+def _is_web_page(response: httpx.Response) -> bool:
+    kind: str = response.headers.get("Content-Type", "")
+    return kind.strip().lower().startswith("text/html")
 
 
 def _is_loopback(host: str) -> bool:

@@ -122,11 +122,9 @@ class Uplink:
             return GREET_EVERY_MS
         try:
             answer = ports.central.send_notes(waiting)
-        except SyncError:
+        except SyncError as error:
             # Beside the journal: that they do not pass is no reason to say that central is away.
-            self._notes_pace = after_failure(
-                self._notes_pace, now_ms=now_ms, chance=ports.clock.random()
-            )
+            self._notes_pace = self._slower(self._notes_pace, error, now_ms)
             return self._notes_pace.wait_ms(now_ms)
         self._notes_pace = Pace()
         ports.journal.notes_sent(waiting, answer.gone)
@@ -279,13 +277,15 @@ class Uplink:
         clock.server_said(time, asked_ms=asked_ms, heard_ms=clock.monotonic_ms())
 
     def _not_greeted(self, error: SyncError) -> None:
-        clock = self._ports.clock
         self._greet_error = error
-        self._greet_pace = after_failure(
-            self._greet_pace, now_ms=clock.monotonic_ms(), chance=clock.random()
-        )
+        now_ms = self._ports.clock.monotonic_ms()
+        self._greet_pace = self._slower(self._greet_pace, error, now_ms)
         self._greet_at_ms = self._greet_pace.not_before_ms
         self._stop(sender.told_to_stop(error))
+
+    def _slower(self, pace: Pace, error: SyncError, now_ms: int) -> Pace:
+        chance = self._ports.clock.random()
+        return after_failure(pace, now_ms=now_ms, chance=chance, asked_s=error.retry_after_s)
 
     def _stop(self, fence: Fence | None) -> None:
         """The current epoch is at its end. Of a closed terminal central takes what it has of any

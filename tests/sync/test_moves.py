@@ -1,42 +1,14 @@
 """Pages that were read before a move of vouchers, and buckets that turn up, over real HTTP."""
 
 import msgspec
-import pytest
 
 from sync import messages
 from sync.downlink import OUTDATED_MAX, Downlink
 from sync.feed import FeedPage
 from sync.run import sync_once
 from tests.sync.peer import Bucket, uuid
-from tests.sync.server import Answered, ScriptedServer
-from tests.sync.till import Service, Till
-
-
-@pytest.fixture
-def service():
-    return Service()
-
-
-@pytest.fixture
-def server(service):
-    with ScriptedServer(service) as running:
-        yield running
-
-
-@pytest.fixture
-def till(tmp_path):
-    return Till(tmp_path)
-
-
-@pytest.fixture
-def ports(till, server):
-    made = till.ports(server.url)
-    yield made
-    made.central.close()
-
-
-def paths(server):
-    return [asked.path.removeprefix("/v1/") for asked in server.asked]
+from tests.sync.server import Answered
+from tests.sync.till import paths
 
 
 def test_a_page_from_before_a_move_is_asked_for_again(till, service, server, ports):

@@ -1,5 +1,10 @@
 """Pauses grow, stay bounded and are spread."""
 
+import random
+from bisect import bisect
+
+import pytest
+
 from sync.pacing import ASKED_PAUSE_S_MAX, PAUSE_MS_MAX, Pace, after_failure
 
 
@@ -25,6 +30,37 @@ def test_central_may_ask_for_more():
     assert after_failure(Pace(), now_ms=0, chance=0.0, asked_s=-7).wait_ms(0) == 500
     far = after_failure(Pace(), now_ms=0, chance=0.0, asked_s=10**9)
     assert far.wait_ms(0) == ASKED_PAUSE_S_MAX * 1000 + 500
+
+
+def came_back(seed: int, outage_ms: int, asked_s: int | None) -> list[int]:
+    """When each of a thousand that were cut at the same moment comes, ms after the outage ended."""
+    rng, came = random.Random(seed), []
+    for _ in range(1_000):
+        now_ms, pace = 0, Pace()
+        while now_ms < outage_ms:
+            pace = after_failure(pace, now_ms=now_ms, chance=rng.random(), asked_s=asked_s)
+            now_ms = pace.not_before_ms
+        came.append(now_ms - outage_ms)
+    return sorted(came)
+
+
+def most_in(span_ms: int, came: list[int]) -> int:
+    return max(bisect(came, at + span_ms) - index for index, at in enumerate(came))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_fleet_does_not_come_back_at_once(seed: int) -> None:
+    """A thousand tills after ten minutes without central: all within a minute, no crowd."""
+    came = came_back(seed, 10 * 60_000, None)
+    assert came[-1] <= PAUSE_MS_MAX
+    assert most_in(1_000, came) < 60 and most_in(100, came) < 20
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_fleet_that_was_asked_to_wait_does_not_come_back_at_once(seed: int) -> None:
+    """Five seconds for all are the least, and another five to come in."""
+    came = came_back(seed, 1, 5)
+    assert came[0] > 5_000 and most_in(1_000, came) < 300
 
 
 def test_a_pause_ends():

@@ -11,22 +11,13 @@ from sync.downlink import IDLE_PAUSE_MS, Downlink
 from sync.errors import Busy, Garbled, Refused, Slow, Unreachable
 from sync.feed import Checkpoint, FeedPage, KeyGone, KeyPut, ProductPut
 from sync.messages import Directive, Head, Verdict, VerdictsPage
-from sync.problems import Problem, problem_type
 from sync.run import sync_once
 from sync.sender import LINGER_MS, Fence
 from sync.uplink import GREET_EVERY_MS, Uplink
 from tests.sync.peer import KEYS, Bucket, Chain, Peer, ack_of, uuid
 from tests.sync.server import Answered, ScriptedServer
+from tests.sync.till import paths, refuse
 from vouchers.ids import b64u
-
-
-def refuse(path, reason, status, **more):
-    body = messages.encode(Problem(type=problem_type(reason), status=status, **more))
-    return lambda asked: Answered(status, body) if path in asked.path else None
-
-
-def paths(server):
-    return [asked.path.removeprefix("/v1/") for asked in server.asked]
 
 
 def test_one_round(till, service, server, ports):
@@ -169,61 +160,6 @@ def test_directives_reach_the_holder(till, service, server, ports):
     assert sync_once(ports).error is None
     assert [directive.do for directive in till.directed_] == ["message", "rebootstrap"]
     assert "snapshot" in paths(server)
-
-
-def bad_entry(name, status=400):
-    """Central that cannot read a batch with this entry in it."""
-
-    def answer(asked):
-        if not asked.path.endswith("/journal/T1/1") or name not in asked.body.decode():
-            return None
-        return refuse("", "garbled", status)(asked)
-
-    return answer
-
-
-@pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_poisoned_entry_is_passed(till, service, server, ports, status):
-    """Wherever it stands: what is before and behind it arrives, itself by its hash alone."""
-    chain = till.chains[1]
-    chain.grown(6)
-    chain.append("poison")
-    chain.grown(5)
-    service.override = bad_entry("poison", status)
-    result = sync_once(ports)
-    assert (result.pushed, result.behind, result.poison, result.error) == (12, 0, None, None)
-    assert service.peers[1].aside == {7: till.hash_at(1, 7)}
-    assert service.peers[1].chain.hashes == chain.hashes
-
-
-@pytest.mark.parametrize("reason", ["not_found", "garbled"])
-def test_a_central_that_sets_nothing_aside_is_asked_slowly(till, service, ports, reason):
-    """An older one, say: the entry is named, and nothing is lost."""
-    till.chains[1].append("poison")
-    till.chains[1].grown(2)
-    bad = bad_entry("poison")
-    aside = refuse("/aside", reason, 404 if reason == "not_found" else 400)
-    service.override = lambda asked: bad(asked) or aside(asked)
-    result = sync_once(ports)
-    assert (result.poison, result.behind, result.error.reason) == (1, 3, reason)
-
-
-def test_a_proxy_that_refuses_large_bodies_gets_smaller_ones(till, service, ports):
-    """Its 413 is no word of central: batches shrink, and no entry is set aside for it."""
-    till.chains[1].grown(12)
-    small = lambda asked: len(asked.body) < 600  # noqa: E731
-    service.override = lambda asked: None if small(asked) else Answered(413, b"<html>")
-    uplink = Uplink(ports)
-    for _ in range(12):
-        uplink.drain()
-        till.now += 120_000
-    assert uplink.behind() == 0 and service.peers[1].aside == {}
-    service.override = lambda asked: Answered(413, b"<html>") if "journal" in asked.path else None
-    till.chains[1].grown(1)
-    for _ in range(4):
-        uplink.drain()
-        till.now += 120_000
-    assert uplink.behind() == 1 and service.peers[1].aside == {}
 
 
 def test_the_uplink_waits_as_it_should(till, service, server, ports):

@@ -226,11 +226,45 @@ def test_one_entry_is_set_aside_freely_and_many_are_not():
 
 
 def test_a_bug_over_one_entry_holds_up_only_what_is_behind_it():
-    """500 halves, slowly, and never sets an entry aside: a newer central may read it."""
+    """500 halves, slowly, and sets nothing aside at once: central may be mended."""
     first = fail(Sending(), refusal("internal", 500))
     assert (first.batch_max, first.pace.failures, first.poison) == (5, 1, None)
     alone = fail(first, refusal("internal", 500), Sent(1, 1))
     assert (alone.batch_max, alone.pace.failures, alone.poison) == (1, 2, None)
+
+
+def stuck_at(sending, now_ms, seq=1):
+    error = refusal("internal", 500)
+    return sender.failed(sending, Sent(seq, seq), error, stream=stream(), now_ms=now_ms, chance=0.0)
+
+
+def test_a_bug_over_one_entry_does_not_hold_up_the_rest_for_ever():
+    """After an hour alone with it the entry is set aside, when it has just failed again."""
+    began = stuck_at(Sending(), 1_000)
+    waiting = stuck_at(began, 1_000 + sender.PATIENCE_MS - 1)
+    assert (waiting.poison, waiting.pace.failures) == (None, 2)
+    over = stuck_at(waiting, 1_000 + sender.PATIENCE_MS)
+    assert over.poison == 1 and over.pace == waiting.pace
+    assert sender.plan(over, stream(), now_ms=2_000 + sender.PATIENCE_MS) == Pass(1)
+    # A central that fails over this too may be mended by the next time: then it takes it whole.
+    refused = stuck_at(over, 2_000 + sender.PATIENCE_MS)
+    assert (refused.poison, refused.pace.failures) == (None, 3)
+    assert stuck_at(refused, 90_000 + sender.PATIENCE_MS).poison == 1
+
+
+def test_the_hour_is_of_one_entry():
+    """Another entry, or a batch that fails as a whole, begins anew; nothing else does."""
+    began = stuck_at(Sending(), 0)
+    assert stuck_at(began, sender.PATIENCE_MS, seq=2).poison is None
+    whole = fail(began, refusal("internal", 500))
+    assert stuck_at(whole, sender.PATIENCE_MS).poison is None
+    away = fail(began, Unreachable("cut"), Sent(1, 1))
+    assert stuck_at(away, sender.PATIENCE_MS).poison == 1
+
+
+def test_a_proxy_s_wish_is_kept():
+    """Like central's own."""
+    assert fail(Sending(), Unreachable("503", 7)).pace.wait_ms(0) == 7_500
 
 
 def test_another_refusal_only_costs_time():

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
 from sync import coding, messages, signing
-from sync.errors import Busy, Garbled, Refused, Slow, Unreachable
+from sync.errors import Busy, Garbled, NoContact, Refused, Slow, Unreachable
 from sync.limits import ANSWER_BYTES_MAX, SERVER_NONCE_S
 from sync.messages import Batch, ClaimRequest, HelloRequest, LookupRequest, Manifest, SentHead
 from sync.problems import Problem, problem_type
@@ -189,6 +189,36 @@ def test_any_answer_has_a_meaning(connect, given, error):
     with ScriptedServer(lambda a: given) as server, pytest.raises(error) as caught:
         connect(server.url).feed(0, after="0", limit=1, wait_s=0)
     assert caught.type is error
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Answered(200, b"<html>log in", {"Content-Type": "text/html; charset=utf-8"}),
+        Answered(302, b"", {"Location": "https://portal.example/"}),
+        Answered(511, b"<html>log in", {"Content-Type": "Text/HTML"}),
+    ],
+)
+def test_a_login_page_is_named(connect, given):
+    """A person at the counter can do something about a hotspot's page."""
+    with (
+        ScriptedServer(lambda a: given) as server,
+        pytest.raises(Garbled, match="does this network ask for a login"),
+    ):
+        connect(server.url).feed(0, after="0", limit=1, wait_s=0)
+
+
+@pytest.mark.parametrize("status", [403, 413, 429, 503])
+@pytest.mark.parametrize(
+    ("said", "asked_s"),
+    [("7", 7), ("Wed, 21 Oct 2015 07:28:00 GMT", None), ("\u00b2", None), ("-7", None), ("", None)],
+)
+def test_a_proxy_may_ask_for_a_pause(connect, status, said, asked_s):
+    """Its seconds are kept, as central's are; a date means nothing where clocks differ."""
+    given = Answered(status, b"later", {"Retry-After": said})
+    with ScriptedServer(lambda a: given) as server, pytest.raises(NoContact) as caught:
+        connect(server.url).feed(0, after="0", limit=1, wait_s=0)
+    assert caught.value.retry_after_s == asked_s
 
 
 def test_a_refusal_carries_the_problem(connect):

@@ -280,3 +280,14 @@ class Service:
         text = acks.compose_manifest(**fields)
         signed = acks.sign(acks.MANIFEST_DOMAIN, text, kid=1, key=CENTRAL)
         return messages.Manifest(**fields, kid=1, sig=signed.sig)
+
+
+def paths(server):
+    """What was asked for, in order."""
+    return [asked.path.removeprefix("/v1/") for asked in server.asked]
+
+
+def refuse(path, reason, status, **more):
+    """An override: this problem for every path with `path` in it."""
+    body = messages.encode(Problem(type=problem_type(reason), status=status, **more))
+    return lambda asked: Answered(status, body) if path in asked.path else None
