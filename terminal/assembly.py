@@ -59,7 +59,8 @@ def open_parts(
         journal.close()
         raise OutOfService(
             f"the journal is damaged ({error}). Do not delete it: run `hexiao journal rescue"
-            " --out FILE` and send the file to head office"
+            " --out FILE` and send the file to head office",
+            "damaged",
         ) from error
     except BaseException:
         journal.close()
@@ -82,7 +83,11 @@ def open_checked(
             f"this journal was put back from a backup: entries {restored.first} to"
             f" {restored.last} of epoch {restored.epoch} happened here and are missing. Nothing can"
             " be redeemed until this terminal is enrolled anew: ask head office for a pairing code"
-            " and run `hexiao enrol URL CODE`; central keeps what it has"
+            " and run `hexiao enrol URL CODE`; central keeps what it has",
+            "restored",
+            first=restored.first,
+            last=restored.last,
+            epoch=restored.epoch,
         )
     return parts
 

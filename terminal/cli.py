@@ -20,7 +20,14 @@ from terminal import control
 from terminal.arguments import WrongUsageError, parser
 from terminal.console import plain
 from terminal.control import Asked
-from terminal.errors import HeldElsewhere, Misconfigured, OutcomeUnknown, OutOfService, said_of
+from terminal.errors import (
+    HeldElsewhere,
+    Misconfigured,
+    OutcomeUnknown,
+    OutOfService,
+    said_of,
+    trouble_of,
+)
 from terminal.loading import loading
 from terminal.place import Place
 
@@ -55,27 +62,38 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(args: Namespace, argv: list[str]) -> int:
     try:
-        loaded = load(args.config)
-        if args.command in _BY_HOLDER:
-            return _by_holder(loaded, args, argv)
-        return _own(loaded, args)
+        return _with_settings(load(args.config), args, argv)
     except (SettingsError, Misconfigured) as error:
         return _said(args, "out_of_service", str(error), WRONG_USE)
     except HeldElsewhere as error:
         return _said(args, "busy", str(error), OUT_OF_SERVICE)
     except OutcomeUnknown as error:
         return _said(args, "outcome_unknown", str(error), OUT_OF_SERVICE)
-    except (OutOfService, ConnectionError) as error:
+    except ConnectionError as error:
         return _said(args, "out_of_service", str(error), OUT_OF_SERVICE)
     except OSError as error:
         return _said(args, "out_of_service", said_of(error), OUT_OF_SERVICE)
+
+
+def _with_settings(loaded: Loaded, args: Namespace, argv: list[str]) -> int:
+    try:
+        if args.command in _BY_HOLDER:
+            return _by_holder(loaded, args, argv)
+        return _own(loaded, args)
+    except OutOfService as error:
+        from terminal import words
+
+        language = words.Language(loaded.settings.kiosk.language)
+        message = words.trouble(trouble_of(error), language)
+        return _said(args, "out_of_service", message, OUT_OF_SERVICE)
 
 
 def _said(args: Namespace, reason: str, message: str, status: int) -> int:
     if getattr(args, "json", False):
         import json
 
-        sys.stdout.write(json.dumps({"ok": False, "reason": reason, "message": message}) + "\n")
+        answer = {"ok": False, "reason": reason, "message": message}
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
     else:
         _write_err(message + "\n")
     return status

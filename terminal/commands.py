@@ -9,10 +9,18 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from config.loader import Loaded
+from terminal import words
 from terminal.arguments import WrongUsageError, parser
 from terminal.control import Asked, Handler, Write
 from terminal.desk import WRONG_USE, Command, Desk, Io, fail
-from terminal.errors import Misconfigured, OutcomeUnknown, OutOfService, said_of
+from terminal.errors import (
+    Misconfigured,
+    OutcomeUnknown,
+    OutOfService,
+    TerminalError,
+    said_of,
+    trouble_of,
+)
 from terminal.place import Place
 from terminal.station import Station, options
 
@@ -103,12 +111,16 @@ def _handle(station: Station, args: Namespace, io: Io) -> int:
     except OutcomeUnknown as error:
         return fail("outcome_unknown", str(error), io, as_json=args.json)
     except OutOfService as error:
-        return fail("out_of_service", str(error), io, as_json=args.json)
+        return fail("out_of_service", _told(desk, error), io, as_json=args.json)
     except Misconfigured as error:
         fail("out_of_service", str(error), io, as_json=args.json)
         return WRONG_USE
     except OSError as error:
         return fail("out_of_service", said_of(error), io, as_json=args.json)
+
+
+def _told(desk: Desk, error: TerminalError) -> str:
+    return words.trouble(trouble_of(error), desk.language)
 
 
 def _rescue(place: Place, args: Namespace, io: Io, ask: Callable[[], str]) -> int:

@@ -24,7 +24,7 @@ from terminal import redeem as redeeming
 from terminal import reverse as reversing
 from terminal.asked import Asked, asking
 from terminal.countdown import Countdown
-from terminal.errors import OutcomeUnknown, OutOfService, TerminalError
+from terminal.errors import JournalOut, OutcomeUnknown, OutOfService, ScanAgain, TerminalError
 from terminal.held import Held
 from terminal.journal import Stored
 from terminal.opening import Opened
@@ -149,7 +149,7 @@ class ShopCounter:
             if repeated is not None:
                 return repeated
         if held is None:
-            raise OutOfService("this voucher is no longer open: scan it again")
+            raise ScanAgain("this voucher is no longer open: scan it again")
         return self._confirmed(held, self._order(shares, clerk, request, slip=slip))
 
     def redeem_presented(
@@ -310,7 +310,7 @@ class ShopCounter:
         except TerminalError as error:
             raise OutcomeUnknown(f"{unknown}; {error}", request) from unknown
         if found is None:
-            raise OutOfService("the journal could not be written; nothing was booked") from unknown
+            raise JournalOut("the journal could not be written; nothing was booked") from unknown
         self.on_entry()
         return structs.replace(found, repeated=False)
 
@@ -364,7 +364,7 @@ class ShopCounter:
             raise  # a statement that may not be: a bug, and no matter of the disk
         except apsw.Error as error:
             self._parts.journal.broken = True
-            raise OutOfService(f"the journal cannot be read: {error}") from error
+            raise JournalOut(f"the journal cannot be read: {error}") from error
 
     def _bear_witness(self) -> None:
         """After a commit; the head of an entry that was just appended is in memory."""
@@ -379,7 +379,7 @@ class ShopCounter:
 
     def _ensure_open(self) -> None:
         if self._parts.wiped:
-            raise OutOfService(wiping.GONE)
+            raise OutOfService(wiping.GONE, "wiped")
         if self._parts.journal.broken:
             self._parts.journal.reopen()
 

@@ -9,13 +9,40 @@
 Refusals are values (`vouchers.reasons`), bugs are assertions; everything else is one of these.
 """
 
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+
 
 class TerminalError(Exception):
     """Base of all; `str()` is an English sentence that says what to do next."""
 
 
 class OutOfService(TerminalError):
-    """Nothing was done; the person is told what to do before trying again."""
+    """Nothing was done; the person is told what to do before trying again.
+
+    `phrase` names the words for a clerk (`words.trouble`) and `detail` fills them in; where it is
+    empty, only who installs or repairs the terminal meets the error.
+    """
+
+    phrase = ""
+
+    def __init__(self, message: str, phrase: str = "", **detail: object) -> None:
+        super().__init__(message)
+        self.phrase = phrase or self.phrase
+        self.detail = detail
+
+
+class JournalOut(OutOfService):
+    """The journal cannot be read or written."""
+
+    phrase = "journal"
+
+
+class ScanAgain(OutOfService):
+    """What was on the screen is no longer open."""
+
+    phrase = "scan_again"
 
 
 class OutcomeUnknown(TerminalError):
@@ -28,6 +55,21 @@ class OutcomeUnknown(TerminalError):
 
 class Misconfigured(TerminalError):
     """Wrong settings or keys: exit status 2."""
+
+
+class Trouble(Struct, frozen=True):
+    """An error as a value: its English sentence, and the words for a clerk where it has some."""
+
+    message: str
+    phrase: str = ""
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """What a screen or a command shows of an error; of a bug only its name."""
+    if isinstance(error, OutOfService):
+        return Trouble(str(error), error.phrase, error.detail)
+    return Trouble(str(error) if isinstance(error, TerminalError) else type(error).__name__)
 
 
 def said_of(error: OSError) -> str:

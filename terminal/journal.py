@@ -18,7 +18,7 @@ import apsw
 from msgspec import Struct
 
 from terminal import database, journal_schema
-from terminal.errors import OutcomeUnknown, OutOfService
+from terminal.errors import JournalOut, OutcomeUnknown, OutOfService
 from terminal.identity import Signer
 from terminal.journal_schema import ENTRY, ENTRY_WITH_EFFECT, SEQ_MAX, Effect, entry_id
 from vouchers import entries, ids
@@ -122,7 +122,7 @@ class Journal:
             # What is found may be in the system's memory only; it counts once it is flushed.
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
         except apsw.Error as error:
-            raise OutOfService(f"the journal cannot be written: {error}") from error
+            raise JournalOut(f"the journal cannot be written: {error}") from error
         self.broken = False
 
     def warm(self) -> None:
@@ -160,11 +160,11 @@ class Journal:
     def begin(self) -> apsw.Connection:
         """For `transaction`: nothing is written yet."""
         if self.broken:
-            raise OutOfService("the journal failed and has not been opened again")
+            raise JournalOut("the journal failed and has not been opened again")
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except apsw.Error as error:
-            raise OutOfService(f"the journal cannot be written: {error}") from error
+            raise JournalOut(f"the journal cannot be written: {error}") from error
         return self._connection
 
     def commit(self) -> None:
@@ -388,6 +388,4 @@ class _Transaction:
             return
         self._journal.roll_back()
         if isinstance(error, apsw.Error) and not isinstance(error, apsw.ConstraintError):
-            raise OutOfService(
-                f"the journal cannot be written: {error}. Nothing was done"
-            ) from error
+            raise JournalOut(f"the journal cannot be written: {error}. Nothing was done") from error

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from terminal.asked import Asked
-from terminal.errors import OutOfService
+from terminal.errors import ScanAgain
 from terminal.parts import FoundRow, Parts
 from terminal.replica import Product
 from vouchers import ids, qr, sealed
@@ -310,7 +310,7 @@ def _is_of_another_outlet(parts: Parts, signed: qr.VoucherQr, last4: str) -> boo
 def _standing_of_qr(opened: Opened) -> Standing:
     signed = opened.signed
     if signed is None:
-        raise OutOfService("this voucher left the voucher list while it was open: scan it again")
+        raise ScanAgain("this voucher left the voucher list while it was open: scan it again")
     return Standing(
         VoucherState.LIVE,
         signed.generation,

@@ -200,23 +200,28 @@ class Parts:
         if free < self.min_free_mb:
             raise OutOfService(
                 f"the disk is almost full ({free} MB left): free some space, then try again."
-                " Nothing was booked"
+                " Nothing was booked",
+                "disk_full",
+                free=free,
             )
         trouble = self.fence()
         if trouble in ("revoked", "wipe"):
             raise OutOfService(
                 "head office has closed this terminal: nothing can be redeemed here, and it would"
-                " not count. Use another terminal and call head office"
+                " not count. Use another terminal and call head office",
+                "closed",
             )
         if trouble == "superseded":
             raise OutOfService(
                 "this terminal was paired again since, on another disk or machine: nothing can be"
-                " redeemed here. Use that one; what this one has not sent goes up by itself"
+                " redeemed here. Use that one; what this one has not sent goes up by itself",
+                "superseded",
             )
         if trouble is not None:
             raise OutOfService(
                 f"central and this journal disagree ({trouble}): nothing can be redeemed here."
-                " Ask head office for a pairing code and run `hexiao enrol URL CODE`"
+                " Ask head office for a pairing code and run `hexiao enrol URL CODE`",
+                "fenced",
             )
 
     def fence(self) -> str | None:

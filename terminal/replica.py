@@ -242,19 +242,22 @@ class Replica:
         if not isinstance(error, _DAMAGE):
             return OutOfService(
                 f"the voucher list cannot be read ({error}): free some space or look at the"
-                " disk with `hexiao doctor`. Already booked redemptions are safe"
+                " disk with `hexiao doctor`. Already booked redemptions are safe",
+                "list_unreadable",
             )
         self.damaged = True
         return OutOfService(
             f"the voucher list is damaged ({error}); it is downloaded again when the network is"
-            " there. Already booked redemptions are safe"
+            " there. Already booked redemptions are safe",
+            "list_damaged",
         )
 
     def _open(self) -> apsw.Connection:
         if self._connection is None:
             if not self._path.exists():
                 raise OutOfService(
-                    "this terminal has no voucher list yet: connect it to the network once"
+                    "this terminal has no voucher list yet: connect it to the network once",
+                    "no_list",
                 )
             self._connection = self._opened()
         return self._connection

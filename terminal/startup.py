@@ -45,7 +45,8 @@ def check(parts: Parts) -> Restored | None:
     if wrong is not None:
         raise OutOfService(
             f"the journal is damaged ({wrong}). Do not delete it: run `hexiao journal rescue"
-            " --out FILE` and send the file to head office"
+            " --out FILE` and send the file to head office",
+            "damaged",
         )
     return _compare_witness(parts)
 

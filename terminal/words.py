@@ -13,6 +13,7 @@ from enum import StrEnum
 from string import Formatter
 from typing import Final
 
+from terminal.errors import Trouble
 from terminal.words_en import ENGLISH
 from terminal.words_shape import LanguageWords, Variant
 from terminal.words_zh import CHINESE
@@ -69,6 +70,13 @@ def message(refusal: Refusal, language: Language, zone: tzinfo = CHINA) -> str:
     colon = "：" if language is Language.ZH else ": "
     parts = (what(refusal, language, zone), advice(refusal, language, zone))
     return head + colon + words.sentence_gap.join(parts)
+
+
+def trouble(what: Trouble, language: Language) -> str:
+    """What is out of service and what to do next; in English where no clerk can meet it."""
+    if not what.phrase:
+        return what.message
+    return say(f"trouble.{what.phrase}", language, **what.detail)
 
 
 def shares(count: int, language: Language) -> str:

@@ -50,6 +50,31 @@ _STAGES: Final = {
     "fault.title": "Out of service",
     "fault.help": "Nothing was redeemed. Scan again to try again.",
     "fault.call": "If it stays so, call the supervisor and run: hexiao doctor",
+    "fault.nothing": "Nothing was redeemed.",
+    "trouble.journal": "The journal cannot be read or written; the disk may be broken. Call the"
+    " supervisor to run hexiao doctor. What was redeemed is safe.",
+    "trouble.scan_again": "That voucher is no longer on the screen. Scan it again.",
+    "trouble.disk_full": "The disk is almost full ({free} MB left). Call the supervisor to free"
+    " some space, then try again.",
+    "trouble.closed": "Head office has closed this terminal: redeeming here would not count. Use"
+    " another terminal and call head office.",
+    "trouble.superseded": "This terminal was paired again since, on another disk or machine. Use"
+    " that one; what this one has not sent goes up by itself.",
+    "trouble.fenced": "This journal and head office's copy differ, or this terminal exists twice."
+    " Use another terminal and call head office: this one must be paired again (hexiao enrol).",
+    "trouble.wiped": "Head office had this terminal wiped: it holds nothing any more. Switch it"
+    " off.",
+    "trouble.no_list": "This terminal has no voucher list yet. Connect it to the network once.",
+    "trouble.list_damaged": "The voucher list is damaged; it is downloaded again when the network"
+    " is there. What was redeemed is safe.",
+    "trouble.list_unreadable": "The voucher list cannot be read; the disk may be full or broken."
+    " Call the supervisor to run hexiao doctor. What was redeemed is safe.",
+    "trouble.damaged": "The journal is damaged: nothing can be redeemed. Do not delete it; run"
+    " hexiao journal rescue --out FILE and send the file to head office.",
+    "trouble.restored": "This journal was put back from a backup: entries {first} to {last} of"
+    " epoch {epoch} happened here and are missing. Nothing can be redeemed until it is paired"
+    " again: ask head office for a pairing code and run hexiao enrol URL CODE. What central has"
+    " is kept.",
     "history.title": "History",
     "history.empty": "Nothing was redeemed here yet.",
     "history.of": "{number} of {total}",

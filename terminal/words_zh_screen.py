@@ -50,6 +50,25 @@ _STAGES: Final = {
     "fault.title": "暂停服务",
     "fault.help": "没有核销。请重新扫码再试。",
     "fault.call": "仍然不行请叫主管，并运行 hexiao doctor",
+    "fault.nothing": "没有核销。",
+    "trouble.journal": "流水账读写失败，磁盘可能有故障。请叫主管运行 hexiao doctor。"
+    "已核销的不会丢。",
+    "trouble.scan_again": "这张券已不在屏幕上。请重新扫码。",
+    "trouble.disk_full": "磁盘快满了（剩余 {free} MB）。请叫主管清理磁盘，然后再试。",
+    "trouble.closed": "总部已停用本机，在这里核销不算数。请用另一台终端，并联系总部。",
+    "trouble.superseded": "本机已在另一块磁盘或机器上重新登记，请用那一台。"
+    "这里没上传的会自动上传。",
+    "trouble.fenced": "本机的流水账与总部的不一致，或存在两台同名终端。请用另一台终端，并联系总部："
+    "本机需要配对码重新登记（hexiao enrol）。",
+    "trouble.wiped": "总部已清除本机，这里不再有任何数据。请关机。",
+    "trouble.no_list": "本机还没有券数据。请联网，下载一次后就能核销。",
+    "trouble.list_damaged": "券数据损坏，联网后会自动重新下载。已核销的不受影响。",
+    "trouble.list_unreadable": "券数据读不出来，磁盘可能已满或有故障。请叫主管运行 hexiao doctor。"
+    "已核销的不受影响。",
+    "trouble.damaged": "流水账损坏，不能核销。不要删除它：请叫主管运行 "
+    "hexiao journal rescue --out 文件，把文件交给总部。",
+    "trouble.restored": "流水账是从备份恢复的：第 {epoch} 期第 {first} 到 {last} 条发生过，"
+    "但现在没有了。重新登记前不能核销：请向总部索取配对码，运行 hexiao enrol。总部已有的不会丢。",
     "history.title": "核销历史",
     "history.empty": "本机还没有核销记录。",
     "history.of": "第 {number} 条，共 {total} 条",

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from terminal.errors import Trouble
 from terminal.kiosk.discreet import Discreet
 from terminal.kiosk.states import Act, Order
 from terminal.outcomes import Notice, Redeemed, Reversed, Status, TapeRow, View
@@ -108,7 +109,7 @@ class Failed(Struct, frozen=True):
     """The counter raised. `unknown` is False only when it is certain that nothing was done."""
 
     ticket: int
-    message: str
+    trouble: Trouble
     at: int
     unknown: bool
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from terminal import words
+from terminal.errors import Trouble
 from terminal.kiosk.states import (
     Act,
     Asking,
@@ -258,13 +259,16 @@ def fault(stage: Fault, setting: Setting) -> Page:
         say("fault.title", language),
         word=say("word.fault", language),
         big="STOP",
-        lines=(
-            say("fault.help", language),
-            say("fault.call", language),
-            safe_text(stage.message),
-        ),
+        lines=_of_fault(stage.trouble, language),
         keys=_keys((("Enter", "do.go_on"),), language),
     )
+
+
+def _of_fault(trouble: Trouble, language: Language) -> tuple[str, ...]:
+    said = words.trouble(trouble, language)
+    if trouble.phrase:
+        return say("fault.nothing", language), said
+    return say("fault.help", language), say("fault.call", language), safe_text(said)
 
 
 def leaving(stage: Leaving, setting: Setting) -> Page:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
+from terminal.errors import Trouble
 from terminal.kiosk.discreet import Discreet
 from terminal.outcomes import Notice, Redeemed, Reversed, Status, TapeRow, View
 from vouchers.reasons import Refusal
@@ -147,9 +148,9 @@ class Refused(Discreet, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """The counter could not answer and nothing was done; `message` says what it said."""
+    """The counter could not answer and nothing was done; `trouble` says why."""
 
-    message: str
+    trouble: Trouble
 
 
 class History(Struct, frozen=True):

@@ -185,7 +185,7 @@ def failed(stage: Stage, event: Failed) -> Step:
     """The counter raised: certainly nothing done, or an answer that must be asked for again."""
     if isinstance(stage, Committing) and (event.unknown or stage.tries):
         return ask_later(stage, event.at)
-    return Step(Fault(event.message), (Beep(Tone.ALARM), AskStatus()))
+    return Step(Fault(event.trouble), (Beep(Tone.ALARM), AskStatus()))
 
 
 def ask_later(stage: Committing, at: int) -> Step:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 
-from terminal.errors import OutcomeUnknown, TerminalError
+from terminal.errors import OutcomeUnknown, TerminalError, trouble_of
 from terminal.kiosk.clock import now_ms
 from terminal.kiosk.events import (
     NO_TICKET,
@@ -146,10 +146,9 @@ def _failure(question: CounterEffect, error: Exception, *, unknown: bool) -> Fai
     ticket = NO_TICKET
     if isinstance(question, AskCheck | AskLookUp | AskCard | AskCommit):
         ticket = question.ticket
-    message = str(error) if isinstance(error, TerminalError) else type(error).__name__
     # Only an order can have an unknown outcome: looking something up records nothing here.
     lost = unknown and isinstance(question, AskCommit)
-    return Failed(ticket, message, now_ms(), lost)
+    return Failed(ticket, trouble_of(error), now_ms(), lost)
 
 
 def _name(question: CounterEffect) -> str:

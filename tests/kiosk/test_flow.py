@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from terminal.errors import Trouble
 from terminal.kiosk import flow as flows
 from terminal.kiosk import till
 from terminal.kiosk.events import (
@@ -106,7 +107,7 @@ class Clerk:
     def fail(self, *, unknown: bool) -> "Clerk":
         stage = self.stage
         assert isinstance(stage, Last4 | Looking | Committing)
-        self.effects = self.flow.feed(Failed(stage.ticket, "disk", self.now, unknown))
+        self.effects = self.flow.feed(Failed(stage.ticket, Trouble("disk"), self.now, unknown))
         return self
 
     def asking(self, view: View = VIEW) -> "Clerk":
@@ -339,7 +340,10 @@ def test_an_outage_before_anything_was_done_says_so() -> None:
     """Nothing was recorded: the clerk may simply scan again."""
     for clerk in (Clerk().confirmed(), Clerk().scan().type("1234"), Clerk().scan()):
         clerk.fail(unknown=False)
-        assert clerk.stage == Fault("disk") and clerk.effects == (Beep(Tone.ALARM), AskStatus())
+        assert clerk.stage == Fault(Trouble("disk")) and clerk.effects == (
+            Beep(Tone.ALARM),
+            AskStatus(),
+        )
         assert isinstance(clerk.scan().stage, Last4)
     refused = settle(Clerk().confirmed(), Refusal(Reason.OUT_OF_SERVICE))
     assert isinstance(refused.stage, Refused)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from terminal import words
+from terminal.errors import Trouble
 from terminal.kiosk import bars
 from terminal.kiosk.pages import Mood, Page, Row, Sample, Setting, outlet_names
 from terminal.kiosk.pages_lists import help_pages, notice_title
@@ -86,7 +87,8 @@ STAGES: dict[str, Stage] = {
     "elsewhere": Refused(ELSEWHERE, replace(VIEW, outlets=(Place(2, "静安寺店"),))),
     "spent": Refused(Refusal(Reason.USED_UP, {"shares": 5}), None, latched=True),
     "wrong": Refused(Refusal(Reason.UNKNOWN_OR_WRONG), retry="92100000022"),
-    "fault": Fault("The journal is not usable. Run: hexiao doctor"),
+    "fault": Fault(Trouble("The journal is not usable. Run: hexiao doctor")),
+    "fenced": Fault(Trouble("central and this journal disagree", "fenced")),
     "history": History(1),
     "reasons": Reasons(TAPE[1]),
     "confirm_undo": ConfirmUndo(TAPE[1], "wrong_voucher", 0),
@@ -107,6 +109,7 @@ GOLDEN_STAGES = (
     "refused",
     "spent",
     "fault",
+    "fenced",
     "history",
     "reasons",
     "slip_notice",
@@ -230,7 +233,12 @@ def test_hostile_names_are_harmless() -> None:
     """Markup, escape codes, bidi marks and line breaks in names change nothing but the name."""
     evil = "[red]\x1b[2J[/x]\u202e evil\r\n" + "长" * 300
     view = replace(VIEW, product_name=evil, outlets=(Place(1, evil),) * 9)
-    for stage in (Asking(view, "", 0), Refused(ELSEWHERE, view), Done(REDEEMED, 0), Fault(evil)):
+    for stage in (
+        Asking(view, "", 0),
+        Refused(ELSEWHERE, view),
+        Done(REDEEMED, 0),
+        Fault(Trouble(evil)),
+    ):
         row = replace(TAPE[0], product_name=evil, serial=evil)
         status = replace(STATUS, clerk=evil, posid=evil, outlet=Place(1, evil), printer=evil)
         text = picture(Shown(stage, None, status, (row,)), Setting(Language.EN, ZONE), 80, 24)

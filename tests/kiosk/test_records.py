@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from terminal.errors import Trouble
 from terminal.kiosk.events import (
     AskCommit,
     AskDismiss,
@@ -139,7 +140,7 @@ def test_a_notice_stays_open_when_the_status_forgets_it() -> None:
 def test_what_failed_off_the_hot_path_is_said() -> None:
     """A reprint that raised belongs to no ticket."""
     clerk = at_work().press(Act.REPRINT)
-    clerk.flow.feed(Failed(0, "disk", clerk.now, unknown=False))
+    clerk.flow.feed(Failed(0, Trouble("disk"), clerk.now, unknown=False))
     assert clerk.flash == "not_done" and clerk.stage == Ready()
 
 

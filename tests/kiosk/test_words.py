@@ -1,5 +1,6 @@
 """The words are complete, in both languages, and never show a gap or a secret."""
 
+import ast
 import re
 import string
 from pathlib import Path
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from terminal import words
+from terminal.errors import JournalOut, ScanAgain, Trouble
 from terminal.kiosk.actions import ACTIONS
 from terminal.kiosk.states import (
     UNDO_REASONS,
@@ -92,6 +94,35 @@ def test_no_two_phrases_of_one_table_share_a_key() -> None:
         keys = [line.split('"')[1] for line in text.splitlines() if line.startswith('    "')]
         keys = [key for key in keys if " " not in key]
         assert len(keys) == len(set(keys))
+
+
+def _troubles() -> list[Trouble]:
+    """Every error that the terminal raises with words for a clerk: its phrase and its fields."""
+    kinds = {"OutOfService": "", "JournalOut": JournalOut.phrase, "ScanAgain": ScanAgain.phrase}
+    found = []
+    for path in (DOCS.parent / "terminal").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            phrase = kinds.get(node.func.id, "")
+            if node.func.id in kinds and len(node.args) > 1:
+                phrase = str(ast.literal_eval(node.args[1]))
+            if phrase:
+                detail = {str(keyword.arg): 7 for keyword in node.keywords}
+                found.append(Trouble("said to who repairs it", phrase, detail))
+    return found
+
+
+def test_every_trouble_that_a_clerk_can_meet_is_said_in_both_languages() -> None:
+    """And no words are there that nobody says."""
+    troubles = _troubles()
+    said = {words.trouble(one, language) for one in troubles for language in Language}
+    assert len(said) == 2 * len({one.phrase for one in troubles}) > 20
+    phrases = {f"trouble.{one.phrase}" for one in troubles}
+    assert phrases == {
+        key for key in words.WORDS[Language.ZH].phrases if key.startswith("trouble.")
+    }
+    assert words.trouble(Trouble("as it is"), Language.ZH) == "as it is"
 
 
 def test_every_undo_reason_has_words() -> None:

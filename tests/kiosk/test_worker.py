@@ -113,13 +113,13 @@ def test_failures_say_whether_anything_can_have_been_done(bench: Bench) -> None:
     """Only an order can have an unknown outcome; a bug in one counts as unknown."""
     bench.counter.broken = True
     outage = bench.ask(AskLookUp(1, GOOD, LAST4))
-    assert isinstance(outage, Failed) and not outage.unknown and "doctor" in outage.message
+    assert isinstance(outage, Failed) and not outage.unknown and "doctor" in outage.trouble.message
     bench.counter.unknown_answers = 1
     lost = bench.ask(AskCommit(2, ORDER))
     assert isinstance(lost, Failed) and lost.unknown and lost.ticket == 2
     bench.counter.bug = True
     bug = bench.ask(AskCommit(3, ORDER))
-    assert isinstance(bug, Failed) and bug.unknown and bug.message == "AssertionError"
+    assert isinstance(bug, Failed) and bug.unknown and bug.trouble.message == "AssertionError"
     bench.counter.reprint = bench.counter.look_up  # type: ignore[method-assign, assignment]
     nobody = bench.ask(AskReprint(TAPE[0].serial))
     assert isinstance(nobody, Failed) and nobody.ticket == 0 and not nobody.unknown
