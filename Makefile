@@ -51,7 +51,7 @@ bench: $(READY) ## speed, as ratios to a bare limit measured in the same run
 	$(BIN)/hexiao bench central
 
 soak: $(READY) ## the long tests: kill -9 loops, crash replays, a hundred thousand simulated worlds
-	$(BIN)/python -m pytest -m soak --hypothesis-profile=soak
+	$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0 --hypothesis-profile=soak
 	$(BIN)/python -m tests.simulation --worlds $(WORLDS)
 
 lock: ## resolve the dependencies anew (needs uv)
