@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from central import hello, keys, ledger, schema
 from central.hello import Terminal
@@ -32,6 +32,22 @@ RING_MS: Final = 10_000
 
 _REMEMBERED_MAX: Final = 100_000
 _KEYID: Final = re.compile(r'keyid="([^"]{1,64})"', re.ASCII)
+
+
+# Made once: nearly every request asks it.
+_SIGNER: Final = (
+    select(schema.terminals, schema.streams.c.public_key)
+    .join(
+        schema.streams,
+        (schema.streams.c.merchant == schema.terminals.c.merchant)
+        & (schema.streams.c.posid == schema.terminals.c.posid),
+    )
+    .where(
+        schema.terminals.c.merchant == bindparam("merchant"),
+        schema.terminals.c.posid == bindparam("posid"),
+        schema.streams.c.epoch == bindparam("epoch"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,21 +179,9 @@ class Gate:
         named = signing.read_key_id(keyid)
         if named is None:
             return None
-        stream, terminal = schema.streams, schema.terminals
         with self._central.read() as work:
-            row = work.connection.execute(
-                select(terminal, stream.c.public_key)
-                .join(
-                    stream,
-                    (stream.c.merchant == terminal.c.merchant)
-                    & (stream.c.posid == terminal.c.posid),
-                )
-                .where(
-                    terminal.c.merchant == work.merchant,
-                    terminal.c.posid == named[0],
-                    stream.c.epoch == named[1],
-                )
-            ).one_or_none()
+            of = {"merchant": work.merchant, "posid": named[0], "epoch": named[1]}
+            row = work.connection.execute(_SIGNER, of).one_or_none()
         if row is None:
             return None
         if len(self._lately) >= _REMEMBERED_MAX:

@@ -61,13 +61,20 @@ def cursor_text(epoch: str, seq: int) -> str:
     return f"1.{epoch}.{seq}"
 
 
+# Made once: every upload asks.
+_HEADS: Final = (
+    select(schema.feed_heads)
+    .where(schema.feed_heads.c.merchant == bindparam("of_merchant"))
+    .order_by(schema.feed_heads.c.bucket)
+)
+
+
 def heads(work: Work, buckets: Collection[int] | None = None) -> dict[int, str]:
     """The cursor of the newest change of each bucket."""
-    table = schema.feed_heads
-    query = select(table).where(table.c.merchant == work.merchant).order_by(table.c.bucket)
+    rows = work.connection.execute(_HEADS, {"of_merchant": work.merchant})
     return {
         row.bucket: cursor_text(row.epoch, row.seq)
-        for row in work.connection.execute(query)
+        for row in rows
         if buckets is None or row.bucket in buckets
     }
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import bindparam, select, update
 
 from central import booking, schema
@@ -81,14 +82,17 @@ def changed_since(work: Work, posid: str, after: int) -> VerdictsPage:
     )
 
 
+_TEXTS: Final = msgspec.json.Decoder(tuple[str, ...])
+
+
 def _verdict(row: Any) -> Verdict:
     return Verdict(
         seq=row.seq,
         serial=row.serial,
         verdict=row.verdict,
-        flags=tuple(json.loads(row.flags)),
+        flags=_TEXTS.decode(row.flags),
         excess=row.excess,
-        others=tuple(json.loads(row.others)),
+        others=_TEXTS.decode(row.others),
         settled=row.settled,
     )
 
