@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from central import forks, reports, revoking
+from central import branch_reports, reports, revoking
 from central.errors import Refused as No
 from central.revoking import Released, Revoked
 from central.service import Central
@@ -219,6 +219,6 @@ def test_only_an_ordered_wipe_has_a_branch_signed_for(central: Central, pair: Pa
         clone.push(1, 1, from_=9)
     assert gap.value.reason == "gap", "what is kept nowhere is not signed for"
     with central.read() as work:
-        kept = {row["hash"] for row in forks.kept_apart(work)}
+        kept = {row["hash"] for row in branch_reports.entry_rows(work)}
         assert [row["serial"] for row in reports.redemptions(work)] == ["POS1_1_00000001"]
     assert kept == set(clone.heads[1:])
