@@ -211,6 +211,7 @@ def _book(
     voucher: Voucher, rows: Sequence[Booked], facts: VoucherFacts
 ) -> tuple[list[Booked], Voucher]:
     """The rows with their verdicts, and the voucher as it is then; a new version if that shows."""
+    rows = _meant(rows)
     uses = [_use(row, arrival) for arrival, row in enumerate(rows)]
     booked = rules.book(facts, uses)
     standing = [use for use in uses if use.serial not in booked.reversed]
@@ -231,6 +232,21 @@ def _book(
         has_reversals=int(undone),
     )
     return judged, after
+
+
+def _meant(rows: Sequence[Booked]) -> Sequence[Booked]:
+    """The rows with what their reversals mean: a terminal that was paired again after a fork names
+    a redemption of its own disk by the number on the slip, and that one may be of a branch.
+    """
+    made = {row.serial for row in rows if row.kind == Kind.REDEEMED}
+    lost = {row.reverses for row in rows if row.reverses} - made
+    if not lost:
+        return rows
+    found = {serial: [one for one in made if one.startswith(f"{serial}_")] for serial in lost}
+    named = {serial: ones[0] for serial, ones in found.items() if len(ones) == 1}
+    return [
+        replace(row, reverses=named[row.reverses]) if row.reverses in named else row for row in rows
+    ]
 
 
 def _use(row: Booked, arrival: int) -> Use:
@@ -316,6 +332,7 @@ _CHANGED: Final = (
     "excess",
     "others",
     "amount_fen",
+    "reverses",
     "settled",
     "verdict_seq",
 )

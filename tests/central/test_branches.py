@@ -378,6 +378,30 @@ def test_a_reversal_may_undo_what_was_booked_before_the_fork(
     assert redemptions(central)["POS1_1_00000001"]["reversed"]
 
 
+@pytest.mark.parametrize("booked_first", [True, False])
+def test_a_terminal_that_was_paired_again_undoes_what_its_disk_redeemed(
+    central: Central, clone: Till, pair: Pair, other: Issued, booked_first: bool
+) -> None:
+    """The customer comes back with the slip of the branch; whichever arrives first."""
+    again = pair("POS1")
+    again.reverse("POS1_1_00000003", other)
+    if booked_first:
+        book(central)
+    assert [one.verdict for one in again.push().verdicts] == [
+        "accepted" if booked_first else "nothing_to_reverse"
+    ]
+    book(central)
+    assert used(central, other)[0] == 0
+    assert redemptions(central)[of(clone, 3)]["reversed"]
+    with central.read() as work:
+        assert [(row["reverses"], row["verdict"]) for row in reports.reversals(work)] == [
+            (of(clone, 3), "accepted")
+        ]
+    # The verdict that the counter was shown as open is closed by that.
+    heard = again.http.verdicts("0").verdicts
+    assert {one.serial: one.verdict for one in heard}["POS1_2_00000001"] == "accepted"
+
+
 def test_both_histories_give_the_same_next_code(
     central: Central, till: Till, voucher: Issued
 ) -> None:
