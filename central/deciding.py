@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy import func, select
 
-from central import arriving, booking, branches, bulk, claims, policies, schema
+from central import arriving, booking, branches, bulk, claims, ledger, policies, schema
 from central.booked import Booked
 from central.branches import BOOKED, DISMISSED, WAITING, Kept, Name
 from central.database import retried
@@ -96,6 +97,8 @@ def _decide(work: Work, wanted: Wanted, way: str) -> Decided | Refused:
     if open_ones:
         if way == BOOKED:
             _book(work, stream, open_ones)
+        else:
+            _tell(work, open_ones)
         _keep(work, name, open_ones, way=way, by=by, reason=reason)
     waiting = sum(kept.state == WAITING for kept in found) - sum(
         kept.state == WAITING for kept in open_ones
@@ -162,6 +165,18 @@ def _book(work: Work, stream: Any, found: Sequence[Kept]) -> None:
             rows.append(_as_of_branch(row, kept, arrived, closed_at))
     claims.count(work, rows)
     booking.book(work, rows, hopeful=False)
+
+
+def _tell(work: Work, found: Sequence[Kept]) -> None:
+    """Publish vouchers of which nothing is booked: the terminal that has the branch on its disk
+    goes by its own entries until it hears of a voucher anew.
+    """
+    named = {kept.moved.voucher for kept in found if kept.moved is not None}
+    vouchers = ledger.find_all(work, named, lock=True)
+    after = [
+        replace(vouchers[name], version=vouchers[name].version + 1) for name in sorted(vouchers)
+    ]
+    ledger.change_all(work, after)
 
 
 def _as_of_branch(row: Booked, kept: Kept, arrived: int, closed_at: int | None) -> Booked:

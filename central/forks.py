@@ -56,8 +56,12 @@ def continues_branch(work: Work, upload: Upload) -> bool:
 
 def keep_branch(
     central: Central, work: Work, upload: Upload, stream: Any, hashes: Sequence[str], differs: int
-) -> None:
-    """Keep the entries from `differs` on as a branch, fence the terminal and raise an alarm."""
+) -> bool:
+    """Keep the entries from `differs` on as a branch, fence the terminal and raise an alarm.
+
+    Answers whether a person has decided on all of them already: then there is nothing that their
+    sender need keep for us, or go on counting for itself.
+    """
     terminal = schema.terminals
     kept = _kept(work, upload)
     fresh = list(_numbered(work, upload, hashes, differs, kept))
@@ -78,11 +82,26 @@ def keep_branch(
     if fresh:
         words = f"epoch {upload.epoch} differs from seq {differs}"
         alarms.raise_alarm(central, work, "fork", upload.posid, words)
+    return not fresh and _is_decided(work, upload, hashes, differs)
 
 
 def incarnation(epoch: int, branch: int) -> int:
     """What stands in the place of the epoch for what is booked from a branch: no epoch is this."""
     return branch * _INCARNATION + epoch
+
+
+def _is_decided(work: Work, upload: Upload, hashes: Sequence[str], differs: int) -> bool:
+    table = schema.branches
+    decided = set(
+        work.connection.execute(
+            select(table.c.hash).where(
+                _of(work, table, upload),
+                table.c.seq.between(differs, upload.first + len(hashes) - 1),
+                table.c.decision.is_not(None),
+            )
+        ).scalars()
+    )
+    return decided.issuperset(hashes[max(0, differs - upload.first) :])
 
 
 def _of(work: Work, table: Any, upload: Upload) -> Any:

@@ -29,7 +29,8 @@ from vouchers.times import HOUR_MS
 class Held:
     """Central holds the stream up to `up_to`, whose hash is `head`; `added` entries were new.
 
-    `buckets` are those whose feed this batch moved, `booked` its new bookings by sequence.
+    `buckets` are those whose feed this batch moved, `booked` its new bookings by sequence. From
+    `apart` on, if not None, it is a branch on which a person has decided.
     """
 
     up_to: int
@@ -38,6 +39,7 @@ class Held:
     added: int
     buckets: frozenset[int]
     booked: tuple[Booked, ...]
+    apart: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,26 +123,32 @@ def _locked_streams(work: Work, uploads: Sequence[Upload]) -> dict[tuple[str, in
 
 def _examined(
     central: Central, work: Work, stream: Any, upload: Upload, hashes: Sequence[str]
-) -> Batch | Gap | Forked | UnknownStream:
+) -> Batch | Taken:
     if stream is None:
         return UnknownStream()
     if upload.first > stream.seq + 1:
         if not forks.continues_branch(work, upload):
             return Gap(stream.seq + 1)
-        forks.keep_branch(central, work, upload, stream, hashes, upload.first)
-        return Forked(stream.forked_at)
+        decided = forks.keep_branch(central, work, upload, stream, hashes, upload.first)
+        return _apart(work, upload, hashes, upload.first) if decided else Forked(stream.forked_at)
     differs = forks.first_difference(work, stream, upload, hashes)
     new = max(0, stream.seq + 1 - upload.first)
     if differs is None and stream.forked_at is not None and new < len(hashes):
         differs = stream.seq + 1
     if differs is not None:
-        forks.keep_branch(central, work, upload, stream, hashes, differs)
-        return Forked(differs)
+        decided = forks.keep_branch(central, work, upload, stream, hashes, differs)
+        return _apart(work, upload, hashes, differs) if decided else Forked(differs)
     if new:
         filling.fill_in(work, stream, upload, hashes)
     # Never before what the stream already holds, so that entries of one terminal keep their order.
     received = max(work.now, stream.entered_at)
     return Batch(stream, arriving.read_new(stream, upload, hashes, new), received)
+
+
+def _apart(work: Work, upload: Upload, hashes: Sequence[str], differs: int) -> Held:
+    """A branch on which a person has decided: it need not be kept for us (decision 0027)."""
+    last = upload.first + len(hashes) - 1
+    return Held(last, hashes[-1], work.now, 0, frozenset(), (), apart=max(differs, upload.first))
 
 
 def _held(work: Work, batch: Batch, results: Results) -> Held:

@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import bindparam, select, update
 
-from central import booking, schema
+from central import booking, ledger, schema
+from central.arriving import Upload
 from central.booked import Booked
 from central.database import retried
 from central.errors import Refused
@@ -21,6 +22,7 @@ from central.service import Central, Work
 from sync.limits import VERDICTS_MAX
 from sync.messages import Verdict, VerdictsPage
 from vouchers import booking as rules
+from vouchers import ids
 
 WAYS: Final = ("loss", "recovered", "customer_contacted")
 """How a person closes a verdict: the loss is borne, recovered, or the customer was contacted."""
@@ -36,20 +38,40 @@ class Settled:
     repeated: bool
 
 
-def of_batch(work: Work, posid: str, epoch: int, first: int, last: int) -> tuple[Verdict, ...]:
-    """The present verdicts on the entries of a batch that moved shares or could not be read."""
+def of_batch(work: Work, sent: Upload, last: int) -> tuple[Verdict, ...]:
+    """The present verdicts on the entries of a batch up to `last` that moved shares or could not be
+    read.
+    """
     table = schema.bookings
     rows = work.connection.execute(
         select(table)
         .where(
             table.c.merchant == work.merchant,
-            table.c.posid == posid,
-            table.c.epoch == epoch,
-            table.c.seq.between(first, last),
+            table.c.posid == sent.posid,
+            table.c.epoch == sent.epoch,
+            table.c.seq.between(sent.first, last),
         )
         .order_by(table.c.seq)
     )
     return tuple(_verdict(row) for row in rows)
+
+
+def of_branch(work: Work, sent: Upload, first: int) -> tuple[Verdict, ...]:
+    """The present verdicts on what was booked of a batch that is of a branch from `first` on."""
+    table = schema.bookings
+    serials = [
+        ids.branch_serial(sent.posid, sent.epoch, seq, digest)
+        for seq, digest in enumerate(sent.hashes(), start=sent.first)
+        if seq >= first
+    ]
+    found = [
+        work.connection.execute(
+            select(table).where(table.c.merchant == work.merchant, table.c.serial.in_(part))
+        ).all()
+        for part in ledger.parts(serials)
+    ]
+    rows = [row for part in found for row in part]
+    return tuple(_verdict(row) for row in sorted(rows, key=lambda row: row.seq))
 
 
 def of_booked(rows: Sequence[Booked]) -> tuple[Verdict, ...]:

@@ -114,7 +114,9 @@ def _acknowledge(desk: wire.Desk, terminal: Terminal, held: Held, sent: Upload) 
         if held.added == len(sent.bodies):
             found = verdicts.of_booked(held.booked)
         else:
-            found = verdicts.of_batch(work, terminal.posid, epoch, sent.first, last)
+            found = verdicts.of_batch(work, sent, last if held.apart is None else held.apart - 1)
+            if held.apart is not None:
+                found += verdicts.of_branch(work, sent, held.apart)
     return BatchAnswer(
         ack=signed.text,
         kid=signed.kid,

@@ -176,8 +176,39 @@ def test_booking_again_changes_nothing(central: Central, clone: Till, other: Iss
     assert (again.entries, again.repeated, again.verdicts) == (0, True, first.verdicts)
     assert (listed(central), redemptions(central)) == before
     assert refused(central, deciding.dismiss) == "already_booked"
-    kept(clone, 2)
+    assert clone.push(2).verdicts
     assert (listed(central), redemptions(central)) == before and used(central, other) == (1, 1)
+
+
+@pytest.mark.parametrize("way", [book, dismiss])
+def test_what_was_decided_is_acknowledged(
+    central: Central, till: Till, clone: Till, other: Issued, way: Callable[[Central], Decided]
+) -> None:
+    """Nobody has to keep it any longer, or count it beside what central says; with the verdicts
+    under serials of its own, and those of the stream only before the fork.
+    """
+    way(central)
+    alarms = len(list_alarms(central))
+    answer = clone.push(1)
+    assert json.loads(answer.ack)["up_to"] == 3 and json.loads(answer.ack)["head"] == clone.heads[3]
+    assert [one.serial for one in answer.verdicts] == [
+        of(clone, seq) for seq in (2, 3) if way is book
+    ]
+    assert clone.push(3, 3).ack != answer.ack
+    assert len(list_alarms(central)) == alarms
+    # What is new of it is not, and the whole is not until that was decided on, too.
+    clone.redeem(other, generation=1, left=1)
+    kept(clone, 4)
+    kept(clone, 2)
+    way(central)
+    assert json.loads(clone.push(2).ack)["up_to"] == 4
+    # The stream itself is where it was.
+    assert json.loads(till.push(1).ack)["head"] == till.heads[2]
+
+
+def list_alarms(central: Central) -> list[object]:
+    with central.read() as work:
+        return list(reports.alarms(work))
 
 
 def test_the_counter_hears_of_it_and_a_person_settles_it(
@@ -212,7 +243,7 @@ def test_a_look_at_what_would_come_changes_nothing(
 
 
 def test_a_dismissed_branch_stays_listed_and_may_be_booked_yet(
-    central: Central, clone: Till, other: Issued
+    central: Central, clone: Till, voucher: Issued, other: Issued
 ) -> None:
     """Nothing is deleted; a mistake can be put right, and both decisions are on record."""
     done = dismiss(central)
@@ -221,6 +252,10 @@ def test_a_dismissed_branch_stays_listed_and_may_be_booked_yet(
         ("dismissed", "a copied disk")
     ] * 2
     assert used(central, other) == (0, 0) and len(redemptions(central)) == 1
+    with central.read() as work:
+        found = ledger.find_all(work, {voucher.voucher, other.voucher})
+    # Said anew: the till that has the branch on its disk goes by its own entries until then.
+    assert [found[one.voucher].version for one in (voucher, other)] == [3, 2]
     assert dismiss(central).repeated
     assert book(central).entries == 2
     assert used(central, other) == (1, 1)
