@@ -20,7 +20,7 @@ from vouchers import entries, ids, times
 def list_entries(desk: Desk, args: Namespace, io: Io) -> int:
     """Entries, oldest first; by request, serial or kind."""
     found = desk.station.counter.exclusive(lambda parts: _select(parts, args))
-    named = ids.parse_serial(args.serial or "")
+    named, _ = _named(args.serial or "")
     if not found and named is not None and named.posid == desk.station.counter.parts.identity.posid:
         io.err(
             f"{args.serial} is not in this journal. If there is a slip of it from this terminal,"
@@ -113,15 +113,21 @@ def delete_note(desk: Desk, args: Namespace, io: Io) -> int:
     return DONE
 
 
+def _named(serial: str) -> tuple[ids.Serial | None, str]:
+    """The number that a serial names and how the entry's hash begins, if it says that too."""
+    return ids.parse_branch_serial(serial) or (ids.parse_serial(serial), "")
+
+
 def _select(parts: Parts, args: Namespace) -> list[Stored]:
     if args.request:
         found = parts.journal.find_request(args.request)
         return [] if found is None else [found]
     if args.serial:
-        named = ids.parse_serial(args.serial)
+        named, digest = _named(args.serial)
         if named is None or named.posid != parts.identity.posid:
             return []
-        return list(parts.journal.entries(named.epoch, named.seq - 1, 1))
+        ones = parts.journal.entries(named.epoch, named.seq - 1, 1)
+        return [stored for stored in ones if stored.hash.startswith(digest)]
     kinds = (args.kind,) if args.kind else tuple(map(str, entries.Kind))
     marks = ", ".join("?" * len(kinds))
     rows = parts.journal.connection.execute(

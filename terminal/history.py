@@ -29,7 +29,7 @@ def rows(parts: Parts, limit: int) -> Sequence[TapeRow]:
         " WHERE e.kind IN ('redeemed', 'reversed') ORDER BY e.id DESC LIMIT ?",
         (limit,),
     ).fetchall()
-    return [_row(parts, entries.read_entry(str(body)), undone) for body, *undone in found]
+    return [_row(parts, str(body), undone) for body, *undone in found]
 
 
 def notices(parts: Parts) -> tuple[Notice, ...]:
@@ -57,11 +57,12 @@ def note(parts: Parts, kind: str, serial: str | None, detail: dict[str, object])
         )
 
 
-def _row(parts: Parts, entry: Entry, undone: list[Any]) -> TapeRow:
+def _row(parts: Parts, body: str, undone: list[Any]) -> TapeRow:
     """A row of the history; `undone` says by which epoch and sequence number, if at all."""
+    entry = entries.read_entry(body)
     serial = ids.serial(entry.posid, entry.epoch, entry.seq)
     reversed_by = None if undone[0] is None else ids.serial(entry.posid, *undone)
-    verdict = _verdict_on(parts, serial)
+    verdict = _verdict_on(parts, entry, entries.entry_hash(body))
     job = slip_jobs.latest(parts.journal.connection, serial)
     return TapeRow(
         serial=serial,
@@ -79,9 +80,14 @@ def _row(parts: Parts, entry: Entry, undone: list[Any]) -> TapeRow:
     )
 
 
-def _verdict_on(parts: Parts, serial: str) -> str | None:
+def _verdict_on(parts: Parts, entry: Entry, digest: str) -> str | None:
+    """Central's word on an entry. After a fork its number is also that of another one; where it was
+    booked as what was kept apart, that word is this entry's.
+    """
+    name = entry.posid, entry.epoch, entry.seq
     row = parts.journal.connection.execute(
-        "SELECT verdict FROM verdict WHERE serial = ?", (serial,)
+        "SELECT verdict FROM verdict WHERE serial IN (?, ?) ORDER BY length(serial) DESC LIMIT 1",
+        (ids.serial(*name), ids.branch_serial(*name, digest)),
     ).fetchone()
     return None if row is None else str(row[0])
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 _POSID: Final = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
 _SERIAL: Final = re.compile(r"([A-Za-z0-9]{1,32})_([1-9]\d{0,8})_(\d{8,15})", re.ASCII)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_DIGEST: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _TO_BASE64: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _PADDING: Final = (b"", b"", b"==", b"=")
 _LAST: Final = ("", "", "AQgw", "AEIMQUYcgkosw048")
@@ -49,7 +50,7 @@ def serial(posid: str, epoch: int, seq: int) -> str:
 def branch_serial(posid: str, epoch: int, seq: int, digest: str) -> str:
     """The serial of an entry that was kept apart at a fork: its number alone names two entries.
 
-    `digest` is its hash in hex. Only central uses it: `parse_serial` reads no such text.
+    `digest` is its hash in hex. `parse_serial` reads no such text.
     """
     return f"{serial(posid, epoch, seq)}_{digest[:HASH_ON_SLIP]}"
 
@@ -61,6 +62,15 @@ def parse_serial(text: str) -> Serial | None:
         return None
     parts = Serial(found[1], int(found[2]), int(found[3]))
     return parts if parts.seq >= 1 and serial(parts.posid, parts.epoch, parts.seq) == text else None
+
+
+def parse_branch_serial(text: str) -> tuple[Serial, str] | None:
+    """Take the serial of an entry that was kept apart into that on its slip and the beginning of
+    its hash; None when the text is not one.
+    """
+    on_slip, _, digest = text.rpartition("_")
+    named = parse_serial(on_slip)
+    return None if named is None or not _DIGEST.fullmatch(digest) else (named, digest)
 
 
 def uuid7(ms: int, rand: bytes) -> str:

@@ -57,6 +57,12 @@ def test_the_counter_counts_what_head_office_counts(
     code = slip if way == "book" else many.code
     found = till.run("lookup", code, many.last4, "--json").row
     assert (order["left"], found["left"], found["reason"]) == (left, left, None)
+    # What head office calls it is found at the till.
+    (kept,) = world.central("report", "branches").rows
+    (entry,) = till.run("journal", "list", "--serial", kept["serial"], "--json").rows
+    assert (entry["hash"], entry["serial"]) == (kept["hash"], kept["on_slip"])
+    other = f"{kept['on_slip']}_{'0' * 16}"
+    assert till.run("journal", "list", "--serial", other, "--json").rows == []
     # The customer uses up what is left, and head office agrees.
     till.redeem(code, many.last4, left)
     assert till.ask("sync")["behind"] == 0

@@ -7,6 +7,7 @@ from terminal.outcomes import Delivery
 from terminal.syncing import JournalOfTerminal
 from tests.terminal.asking import redeem, reverse
 from tests.terminal.shop import Shop
+from vouchers import ids
 from vouchers.booking import FLAG_RELATED
 
 
@@ -49,6 +50,20 @@ def test_a_row_says_where_its_entry_is(shop: Shop, counter: ShopCounter) -> None
     port.store_verdicts(1, [verdict(done[0].serial, "over_redeemed", excess=1)])
     row = counter.history(9)[1]
     assert (row.delivery, row.verdict) == (Delivery.ATTENTION, "over_redeemed")
+
+
+def test_after_a_fork_the_word_on_the_other_entry_is_not_this_one_s(
+    shop: Shop, counter: ShopCounter
+) -> None:
+    """Both bear one number; what head office booked of this disk has the hash in its serial."""
+    done = redeem(counter, shop.issue())
+    port = JournalOfTerminal(counter)
+    own = ids.branch_serial("T1", 1, 1, done.head)
+    port.store_verdicts(1, [verdict(done.serial, "late"), verdict(own)])
+    assert [row.verdict for row in counter.history(9)] == ["accepted"]
+    port.store_verdicts(1, [verdict(own, "over_redeemed", excess=1)])
+    assert [row.verdict for row in counter.history(9)] == ["over_redeemed"]
+    assert {notice.serial for notice in counter.status().notices} == {done.serial, own}
 
 
 def test_a_reversal_s_verdict_is_on_its_own_row(shop: Shop, counter: ShopCounter) -> None:

@@ -94,6 +94,12 @@ def test_an_entry_that_was_kept_apart_has_a_serial_of_its_own() -> None:
     longest = ids.branch_serial("Z" * 32, 999_999_999, 10**15 - 1, digest)
     assert len(longest) <= 100 and set(longest) <= set("Z0123456789_abcdef")
     assert ids.parse_serial(longest) is None
+    assert ids.parse_branch_serial("T7_1_00000042_" + digest[:16]) == (
+        Serial("T7", 1, 42),
+        digest[:16],
+    )
+    for text in ("T7_1_00000042", "T7_1_00000042_0123456789abcdeF", "T7_1_42_0123456789abcdef"):
+        assert ids.parse_branch_serial(text) is None
 
 
 @pytest.mark.parametrize("parts", [("T-7", 1, 1), ("T7", 0, 1), ("T7", 1, 0)])
