@@ -23,12 +23,24 @@ from central.errors import Misconfigured, OutcomeUnknown, OutOfService
 _BUSY_MS: Final = 30_000
 """Longest wait for another process's write transaction; a large import holds the lock shorter."""
 
+_KEPT: Final = 8
+"""Connections that stay open; the others are for a rush."""
+
+_RUSH: Final = 32
+
+_CACHE_KIB: Final = 32 * 1024
+
+MEMORY_BYTES: Final = (_KEPT + 2) * _CACHE_KIB * 1024
+"""What SQLite uses in this process, all connections together: the caches of those that stay, and
+something beside. A rush of further ones makes do with the rest instead of 1.3 GB."""
+
 _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     f"PRAGMA busy_timeout = {_BUSY_MS}",
-    "PRAGMA cache_size = -65536",
+    f"PRAGMA cache_size = -{_CACHE_KIB}",
+    f"PRAGMA soft_heap_limit = {MEMORY_BYTES}",
 )
 
 _WRITES: Final = "hexiao_writes"
@@ -149,7 +161,7 @@ def _engine(url: str) -> Engine:
         raise Misconfigured("--database sqlite:// names no file; write sqlite:///central.db")
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
         raise Misconfigured(f"no support for a database of kind {parsed.drivername}")
-    engine = create_engine(parsed, pool_size=8, max_overflow=32)
+    engine = create_engine(parsed, pool_size=_KEPT, max_overflow=_RUSH)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -62,7 +62,7 @@ class FaultyDisk:
         self._how, self._count = "", 0
         self._tables: dict[int, ctypes.Array[c_void_p]] = {}
         self._kept: list[object] = []  # ctypes must not let these go while SQLite has them
-        self._library = _library()
+        self._library = library()
         base = self._library.sqlite3_vfs_find(None)
         self._base = (c_void_p * _VFS_WORDS).from_address(base)
         self._vfs = (c_void_p * _VFS_WORDS)(*self._base)
@@ -124,7 +124,7 @@ class FaultyDisk:
         return DISK_FAULTS[self._how]
 
 
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
     """The SQLite of the standard library, whose functions are not told to everybody."""
     try:
         found = ctypes.CDLL(_sqlite3.__file__)
