@@ -60,6 +60,8 @@ class FaultyDisk:
 
     def __init__(self) -> None:
         self._how, self._count = "", 0
+        self.seen: Callable[[], None] = lambda: None
+        """Called at each failure, before anybody can write again."""
         self._tables: dict[int, ctypes.Array[c_void_p]] = {}
         self._kept: list[object] = []  # ctypes must not let these go while SQLite has them
         self._library = library()
@@ -121,6 +123,7 @@ class FaultyDisk:
         if self._how not in how:
             return 0
         self._count += 1
+        self.seen()
         return DISK_FAULTS[self._how]
 
 
