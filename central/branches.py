@@ -124,7 +124,7 @@ def read(work: Work, stream: Any) -> list[Kept]:
 
 
 def _rows(work: Work, stream: Any) -> Sequence[Any]:
-    table, decision = schema.branches, schema.decisions
+    table, decision, held = schema.branches, schema.decisions, schema.entries
     return work.connection.execute(
         select(
             table,
@@ -144,6 +144,16 @@ def _rows(work: Work, stream: Any) -> Sequence[Any]:
             table.c.merchant == work.merchant,
             table.c.posid == stream.posid,
             table.c.epoch == stream.epoch,
+            # What nobody had signed for is an entry like any other once the terminal sent it.
+            ~select(held.c.seq)
+            .where(
+                held.c.merchant == table.c.merchant,
+                held.c.posid == table.c.posid,
+                held.c.epoch == table.c.epoch,
+                held.c.seq == table.c.seq,
+                held.c.hash == table.c.hash,
+            )
+            .exists(),
         )
         .order_by(table.c.branch, table.c.seq)
     ).all()

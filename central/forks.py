@@ -16,6 +16,7 @@ from central import alarms, bulk, schema
 from central.arriving import Upload
 from central.service import Central, Work
 from vouchers import entries
+from vouchers.booking import Verdict
 
 _INCARNATION: Final = 1_000_000_000
 """Greater than any epoch: a serial holds nine digits of one."""
@@ -83,6 +84,34 @@ def keep_branch(
         words = f"epoch {upload.epoch} differs from seq {differs}"
         alarms.raise_alarm(central, work, "fork", upload.posid, words)
     return not fresh and _is_decided(work, upload, hashes, differs)
+
+
+def keep_unproven(central: Central, work: Work, upload: Upload) -> int:
+    """Keep what no signature stands for, beside a stream that has not forked by it; how many there
+    are that the stream does not hold.
+    """
+    held, stream, hashes = schema.entries, schema.streams, upload.hashes()
+    locked = select(stream).where(_of(work, stream, upload)).with_for_update()
+    row = work.connection.execute(locked).one()
+    rows = work.connection.execute(
+        select(held.c.seq, held.c.hash).where(
+            _of(work, held, upload),
+            held.c.seq.between(upload.first, upload.first + len(hashes) - 1),
+        )
+    )
+    known = {one.seq: one.hash for one in rows}
+    sent = enumerate(hashes, start=upload.first)
+    first = next((seq for seq, digest in sent if known.get(seq) != digest), None)
+    if first is None:
+        return 0
+    kept = _kept(work, upload)
+    fresh = list(_numbered(work, upload, hashes, first, kept))
+    if fresh:
+        work.connection.execute(schema.branches.insert(), fresh)
+        words = f"epoch {upload.epoch} seq {first}: no signature stands for it and what follows"
+        alarms.raise_alarm(central, work, str(Verdict.BAD_SIGNATURE), upload.posid, words)
+    _complete(work, upload, row, hashes, kept)
+    return upload.first + len(hashes) - first
 
 
 def incarnation(epoch: int, branch: int) -> int:

@@ -127,7 +127,7 @@ def _examined(
     if stream is None:
         return UnknownStream()
     if upload.first > stream.seq + 1:
-        if not forks.continues_branch(work, upload):
+        if stream.forked_at is None or not forks.continues_branch(work, upload):
             return Gap(stream.seq + 1)
         decided = forks.keep_branch(central, work, upload, stream, hashes, upload.first)
         return _apart(work, upload, hashes, upload.first) if decided else Forked(stream.forked_at)

@@ -22,6 +22,7 @@ from central import (
 from central import import_journal as rescued
 from central.commands.context import Command, Context
 from central.errors import Refused
+from central.output import REFUSED
 from central.service import Central, Work
 from vouchers import times
 
@@ -42,7 +43,16 @@ def import_journal(context: Context, args: argparse.Namespace) -> int:
     if isinstance(done, Refused):
         return context.output.refuse(done)
     words = f"{done.posid} epoch {done.epoch}: {done.added} of {done.read} entries were new"
-    return context.output.say({"ok": True, **asdict(done)}, words)
+    whole = not (done.apart or done.unreadable)
+    status = context.output.say({"ok": whole, **asdict(done)}, words)
+    if whole:
+        return status
+    context.output.note(
+        f"no signature stands for the last {done.apart} entries: kept apart (`hexiao central branch"
+        f" list`), not booked; {done.unreadable} lines cannot be read. Keep the file. If the"
+        " terminal still lives it sends them itself; if its disk can be read, rescue it again"
+    )
+    return REFUSED
 
 
 def enrol_code(context: Context, args: argparse.Namespace) -> int:

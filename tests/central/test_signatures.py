@@ -110,8 +110,9 @@ def test_a_person_may_book_what_the_chain_stands_for(
     till = pair("POS1")
     serial = till.redeem(first)
     till.add(Kind.STARTED, {})
+    rescue(central, till, tmp_path, wrong=(1,))
     tail = till.redeem(last)
-    rescue(central, till, tmp_path, wrong=(1, 3))
+    till.push(3, sig=WRONG)
     assert said(central) == {serial: "accepted", tail: "bad_signature"}
     signatures.run(central)
     assert said(central) == {serial: "bad_signature", tail: "bad_signature"}
@@ -171,7 +172,7 @@ def test_a_restart_goes_on_where_it_was(
     for till in (one, other):
         for _ in range(3):
             till.add(Kind.STARTED, {})
-        rescue(central, till, tmp_path, wrong=(3,) if till is one else ())
+        till.push(sig=WRONG) if till is one else rescue(central, till, tmp_path)
     assert signatures.portion(central) == 2
     again = open_central(central.database.url)
     # This process takes the next stretch and is killed before it has checked it.

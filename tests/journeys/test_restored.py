@@ -268,3 +268,24 @@ def test_rescued_journal_is_booked_and_the_living_till_loses_nothing(
     assert till.ask("sync")["behind"] == 0
     assert [row["serial"] for row in world.booked()] == serials
     assert {row["verdict"] for row in world.booked()} == {"accepted"}
+
+
+def test_a_rescued_journal_with_a_damaged_end_stops_nobody(
+    world: World, till: Till, vouchers: list[Voucher], tmp_path: Path
+) -> None:
+    """Head office hears what was not believed; the till turns out to live and sends it itself."""
+    world.stop()
+    serials = [redeem(till, voucher) for voucher in vouchers[:2]]
+    file = tmp_path / "rescued.jsonl"
+    till.ask("journal", "rescue", "--out", str(file))
+    file.write_text(file.read_text()[:-50] + "\n")
+    done = world.central("import-journal", str(file))
+    assert (done.status, done.row["ok"]) == (1, False) and "Keep the file" in done.err
+    assert (done.row["added"], done.row["apart"], done.row["unreadable"]) == (1, 0, 1)
+    world.start()
+    assert till.ask("sync")["behind"] == 0
+    serials.append(redeem(till, vouchers[2]))
+    assert till.ask("sync")["behind"] == 0
+    assert [row["serial"] for row in world.booked()] == serials
+    assert {row["verdict"] for row in world.booked()} == {"accepted"}
+    assert world.central("alarms").rows == []
