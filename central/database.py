@@ -123,8 +123,13 @@ class Database:
                 if not self.is_sqlite:
                     connection.exec_driver_sql(_BY_KEY)
                 yield connection
-                with _commits():
-                    transaction.commit()
+                with contextlib.ExitStack() as failed:
+                    # A COMMIT that failed may leave its transaction open: SQLAlchemy must be told,
+                    # else it hands the connection to the next one as it is.
+                    failed.callback(transaction.rollback)
+                    with _commits():
+                        transaction.commit()
+                    failed.pop_all()
 
     def directory(self) -> Path | None:
         """Where a SQLite database lies; None for a database server."""
