@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from drivers.escpos.job import JobState
+from drivers.escpos.job import NOT_STARTED, JobState
 from drivers.escpos.printer import Outlook, Printer, Withdrawn
 from drivers.escpos.profile import PrinterProfile
 from drivers.escpos.status import PrinterStatus
@@ -37,7 +37,9 @@ _FINAL: Final = frozenset(
 )
 
 _WANTED: Final = frozenset({"queued", "printing"})
-"""States in which a job that the driver held may begin; `printing` if no byte of it had left."""
+"""States in which a job that the driver held may begin; `printing` if no byte of it had left, and
+that could not be recorded.
+"""
 
 
 class PrintWorker:
@@ -107,6 +109,8 @@ class PrintWorker:
             slip_jobs.set_state(connection, number, "printing", now)
 
     def _told(self, job_id: str, state: JobState, detail: str) -> None:
+        if state is JobState.QUEUED and detail == NOT_STARTED:
+            self._counter.exclusive(lambda parts: slip_jobs.put_back(parts, int(job_id)))
         if state not in _FINAL:
             return
         try:

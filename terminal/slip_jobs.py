@@ -2,8 +2,8 @@
 
 Responsible for: the facts of a slip, queueing it, its states, and forgetting the successor code
 when its slip is settled. Not responsible for: wording, layout or the printer. Invariants: a job
-never goes back to `queued`; a reprint is a new job with a higher copy number (AX-19); the
-successor code is overwritten once the slip is confirmed or abandoned.
+goes back to `queued` only where no byte of it left; a reprint is a new job with a higher copy
+number (AX-19); the successor code is overwritten once the slip is confirmed or abandoned.
 """
 
 from typing import Final
@@ -174,6 +174,13 @@ def set_state(
     )
     if state in SETTLED:
         connection.execute("UPDATE print_job SET successor_code = NULL WHERE id = ?", (job,))
+
+
+def put_back(parts: Parts, job: int) -> None:
+    """No byte of a job that was about to leave did: a start from here on asks nobody about it."""
+    if by_id(parts.journal.connection, job).state == "printing":
+        with parts.journal.transaction() as writing:
+            set_state(writing, job, "queued", parts.clock.estimate().now)
 
 
 def reprint(parts: Parts, serial: str, clerk: str) -> bool:

@@ -26,7 +26,7 @@ from collections import deque
 from drivers.escpos import encode
 from drivers.escpos.handshake import Handshake
 from drivers.escpos.hold import LOOK_MS, Hold
-from drivers.escpos.job import Discard, Event, Job, JobReport, JobState, StatusReport
+from drivers.escpos.job import NOT_STARTED, Discard, Event, Job, JobReport, JobState, StatusReport
 from drivers.escpos.layout import CONFIRM_BYTES
 from drivers.escpos.outbox import Kind, Outbox
 from drivers.escpos.profile import PrinterProfile
@@ -300,7 +300,7 @@ class Engine:
     def _put_back(self) -> None:
         assert self._job is not None
         self._queue.appendleft(self._job)
-        self._report(self._job.job_id, JobState.QUEUED, "not_started")
+        self._report(self._job.job_id, JobState.QUEUED, NOT_STARTED)
         self._job = self._window = None
 
     def _check_stall(self, now_ms: int) -> None:

@@ -7,6 +7,7 @@ responsible for: how a job gets from one state to the next (`engine`). Invariant
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from drivers.escpos.layout import Block
 from drivers.escpos.status import PrinterStatus
@@ -22,6 +23,10 @@ class JobState(StrEnum):
     UNKNOWN = "unknown"
     FAILED = "failed"
     ABANDONED = "abandoned"
+
+
+NOT_STARTED: Final = "not_started"
+"""Why a job that was begun is queued again: no byte of it had left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,6 +219,33 @@ def test_a_printer_that_dies_half_way_leaves_a_question(shop: Shop, desk: Desk) 
     assert state == "agrees"
 
 
+def test_a_slip_that_was_put_back_waits_again_in_the_journal(
+    shop: Shop, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Power that failed between two slips: nothing had left, and a start then would ask nobody."""
+    connection = desk.counter.parts.journal.connection
+    connection.execute(
+        "CREATE TEMP TABLE seen (state TEXT);"
+        "CREATE TEMP TRIGGER see AFTER UPDATE OF state ON print_job"
+        " BEGIN INSERT INTO seen VALUES (NEW.state); END"
+    )
+    with desk.working() as worker:
+        begin = worker.printing
+
+        def power_fails_then(job_id: str) -> None:
+            begin(job_id)
+            if connection.execute("SELECT count(*) FROM seen").fetchone() == (1,):
+                desk.printer.power_off()
+                desk.printer.power_on()
+
+        monkeypatch.setattr(worker, "printing", power_fails_then)
+        done = redeem(desk.counter, shop.issue())
+        desk.until(done.serial, "printed")
+    seen = [state for (state,) in connection.execute("SELECT state FROM seen")]
+    assert seen == ["printing", "queued", "printing", "printed"]
+    assert desk.printer.paper_text().count("REDEMPTION") == 1
+
+
 def test_printing_is_durable_before_the_first_byte(shop: Shop, desk: Desk) -> None:
     """When the state cannot be recorded nothing goes to paper: the job fails and keeps its code."""
     sample = shop.issue(5)

@@ -67,6 +67,17 @@ def test_an_unsettled_slip_keeps_the_code_for_its_copy(
     assert entry.data == {"serial": done.serial, "copy": 2}
 
 
+@pytest.mark.parametrize(("state", "after"), [("printing", "queued"), ("abandoned", "abandoned")])
+def test_a_slip_of_which_nothing_left_is_put_back(
+    shop: Shop, counter: ShopCounter, state: str, after: str
+) -> None:
+    """It waits again, unless a person did without it meanwhile."""
+    job = job_of(counter, redeem(counter, shop.issue()).serial)
+    settle(counter, job, state)
+    slip_jobs.put_back(counter.parts, job.job)
+    assert slip_jobs.by_id(counter.parts.journal.connection, job.job).state == after
+
+
 def test_neither_journal_nor_jobs_hold_what_was_typed(shop: Shop, counter: ShopCounter) -> None:
     """No table holds last four digits or the presented code, whatever was done with them."""
     shop.serial = 7_000
