@@ -8,7 +8,7 @@ voucher's codes go on under another secret; the queue holds exactly what is want
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -94,9 +94,10 @@ def record_of(voucher: Voucher, generation: int) -> Record:
 
 def store(work: Work, rows: Sequence[Row]) -> None:
     """Add sealed rows and publish them, where their vouchers are now; those are locked or new."""
-    if not rows:
-        return
-    buckets = ledger.buckets_of(work, {row.voucher.voucher for row in rows})
+    _store(work, rows, ledger.buckets_of(work, {row.voucher.voucher for row in rows}))
+
+
+def _store(work: Work, rows: Sequence[Row], buckets: Mapping[str, int]) -> None:
     new = [
         (
             work.merchant,
@@ -276,10 +277,10 @@ def _store_if_still_wanted(work: Work, rows: Sequence[Row]) -> None:
     ]
     again = [row for row in due if row.generation == row.voucher.turn()]
     _delete(work, schema.sealed, again)
-    store(
-        work,
-        [row for row in due if (row.voucher.voucher, row.generation) not in have or row in again],
-    )
+    missing = [
+        row for row in due if (row.voucher.voucher, row.generation) not in have or row in again
+    ]
+    _store(work, missing, {voucher: found.bucket for voucher, found in now.items()})
     _delete(work, schema.sealing, due)
 
 
@@ -297,7 +298,7 @@ def _delete(work: Work, table: Table, rows: Sequence[Row]) -> None:
 
 
 _OLDEST: Final = select(func.min(schema.sealing.c.issued_at)).where(
-    schema.sealing.c.merchant == bindparam("of_merchant"), schema.sealing.c.urgent == CURRENT
+    schema.sealing.c.merchant == bindparam("of_merchant"), schema.SEALING_CURRENT
 )
 """Made once: every page of the feed says it."""
 
