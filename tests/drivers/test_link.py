@@ -2,6 +2,7 @@
 
 import os
 import socket
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -296,11 +297,22 @@ def test_stalled_says_how_much() -> None:
 
 
 @pytest.mark.parametrize("flow", ["none", "rtscts", "xonxoff"])
-def test_flow_settings_open(pty: Pty, flow: str) -> None:
-    """Every kind of flow control can be set."""
-    link = Heard().link(pty.path, LineSettings(flow=flow, parity="E", bits=7, stop=2))
+@pytest.mark.parametrize("stop", [1, 2])
+def test_the_wire_is_set_as_it_was_told(pty: Pty, flow: str, stop: int) -> None:
+    """As the system then says of the port. A pty has eight bits and no parity, whatever is set:
+    for those what was asked for counts.
+    """
+    link = Heard().link(pty.path, LineSettings(19200, 7, "E", stop, flow))
     link.open()
+    iflag, _, cflag, _, ispeed, ospeed, _ = termios.tcgetattr(pty.host)
+    asked = link._serial.get_settings()
     link.close()
+    software = termios.IXON | termios.IXOFF
+    assert iflag & software == (software if flow == "xonxoff" else 0)
+    assert bool(cflag & termios.CRTSCTS) == (flow == "rtscts")
+    assert bool(cflag & termios.CSTOPB) == (stop == 2)
+    assert ispeed == ospeed == termios.B19200
+    assert (asked["bytesize"], asked["parity"]) == (7, "E")
 
 
 def test_an_emulated_port_is_free_after_closing() -> None:
