@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -31,8 +31,10 @@ from sync.messages import Manifest
 from sync.replica_schema import (
     MOVES_KEY,
     REPLICA_SCHEMA,
+    SEALED_PUT,
     TABLES,
     blank,
+    sealed_row,
     tally_key,
     tally_text,
 )
@@ -62,7 +64,8 @@ Buckets = tuple[int, ...] | None
 class Built:
     """A snapshot file: its manifest's fields, the moment it shows (ms UTC) and its rows.
 
-    `buckets` are those whose vouchers it holds; None: all of the merchant's.
+    `buckets` are those whose vouchers it holds; None: all of the merchant's. `schema` is that of
+    its tables; a file that does not say it is of an earlier one.
     """
 
     sha256: str
@@ -72,6 +75,7 @@ class Built:
     built_at: int
     rows: int
     buckets: tuple[int, ...] | None = None
+    schema: int = 0
 
 
 def buckets_at(central: Central, outlet: int) -> Buckets:
@@ -176,7 +180,7 @@ def file_of(central: Central, sha256: str) -> Path | None:
 
 
 def _newest(spool: Path, buckets: Buckets) -> Built | None:
-    kept = [one for one in _kept(spool) if one.buckets == buckets]
+    kept = [one for one in _kept(spool) if one.buckets == buckets and one.schema == REPLICA_SCHEMA]
     return max(kept, key=lambda built: built.built_at, default=None)
 
 
@@ -223,7 +227,16 @@ def _build(central: Central, buckets: Buckets) -> Built:
             cursor = {str(bucket): text for bucket, text in feed.heads(work, buckets).items()}
             through, moment = sealing.sealed_through(work), work.now
         digest, size = _digest(draft)
-        built = Built(digest, size, cursor, times.format_utc(through), moment, rows, buckets)
+        built = Built(
+            digest,
+            size,
+            cursor,
+            times.format_utc(through),
+            moment,
+            rows,
+            buckets,
+            schema=REPLICA_SCHEMA,
+        )
         draft.replace(central.spool / f"{digest}.db")
         (central.spool / f"{digest}.json").write_bytes(msgspec.json.encode(asdict(built)))
     finally:
@@ -273,7 +286,7 @@ def _copy_sealed(work: Work, file: apsw.Connection, buckets: Buckets) -> int:
     portions = bulk.read_in_order(
         work.connection, schema.sealed, names, work.merchant, "k", where=_among(buckets)
     )
-    return _insert(file, "INSERT INTO sealed VALUES (?, ?, ?, ?)", portions)
+    return _insert(file, SEALED_PUT, ([sealed_row(*row) for row in rows] for rows in portions))
 
 
 def _copy_states(work: Work, file: apsw.Connection, buckets: Buckets) -> int:
@@ -297,7 +310,7 @@ def _among(buckets: Buckets) -> str:
     return f"bucket IN ({', '.join(map(str, buckets))})"
 
 
-def _insert(file: apsw.Connection, statement: str, portions: Iterator[list[bulk.Row]]) -> int:
+def _insert(file: apsw.Connection, statement: str, portions: Iterable[Sequence[bulk.Row]]) -> int:
     """Rows, which come sorted: each page of the file is written once, from left to right."""
     count = 0
     for portion in portions:

@@ -1,17 +1,17 @@
 """The tables of a replica: of the snapshot that central writes and of the file a terminal keeps.
 
-Responsible for: the DDL, the version of that schema and the form of its pages, in one place for
-both sides. Not responsible for: opening, filling or reading the file.
-Invariants: `sealed` is sorted by `k` and practically immutable; times are integer milliseconds
-UTC; a state row with NULL `reflects_*` reflects this terminal's entries as `streams` says; `bucket`
-is whose feed a row is of, and its complement (below 0) while a row waits for the feed of the bucket
-that it moved to.
+Responsible for: the DDL, the version of that schema, the form of its pages and where a sealed row
+stands, in one place for both sides. Not responsible for: opening, filling or reading the file.
+Invariants: `sealed` is sorted by `k` but for keys that begin alike, holds each key once, and is
+practically immutable; times are integer milliseconds UTC; a state row with NULL `reflects_*`
+reflects this terminal's entries as `streams` says; `bucket` is whose feed a row is of, and its
+complement (below 0) while a row waits for the feed of the bucket that it moved to.
 """
 
 import struct
 from typing import Final
 
-REPLICA_SCHEMA: Final = 2
+REPLICA_SCHEMA: Final = 3
 
 PAGE_BYTES: Final = 4096
 RESERVED_BYTES: Final = 64
@@ -19,14 +19,18 @@ RESERVED_BYTES: Final = 64
 cipher: pages are then encrypted where they are. A file without that room serves as well, but has to
 be built anew, row by row."""
 
+SealedRow = tuple[int, bytes, bytes, str, int]
+_first_of_key: Final = struct.Struct(">Q8x").unpack
+
 TABLES: Final = (
     """
     CREATE TABLE sealed (
-        k BLOB PRIMARY KEY CHECK (length(k) = 16),
+        place INTEGER PRIMARY KEY,
+        k BLOB NOT NULL CHECK (length(k) = 16),
         record BLOB NOT NULL,
         voucher TEXT NOT NULL,
         bucket INTEGER NOT NULL
-    ) WITHOUT ROWID, STRICT
+    ) STRICT
     """,
     """
     CREATE TABLE state (
@@ -92,6 +96,22 @@ TABLES: Final = (
 )
 """Run in order on an empty database. `outlets` and `weekdays` are JSON arrays of integers."""
 
+SEALED_FOUND: Final = "place BETWEEN ?1 AND ?1 + 15 AND k = ?2"
+"""The row of a key: ?1 is its `place_of`, ?2 the key."""
+
+SEALED_PUT: Final = """
+    INSERT INTO sealed VALUES (
+        (SELECT coalesce(
+            max(place) FILTER (WHERE k = ?2),
+            iif(min(place) = ?1, iif(max(place) < ?1 + 15, max(place) + 1, 'no room'), ?1)
+        ) FROM sealed WHERE place BETWEEN ?1 AND ?1 + 15),
+        ?2, ?3, ?4, ?5
+    ) ON CONFLICT (place) DO UPDATE SET
+        record = excluded.record, voucher = excluded.voucher, bucket = excluded.bucket
+"""
+"""Stores or replaces a `sealed_row`: where its key stands already, else at its own place, else
+behind what has that. A seventeenth key of one place is an error of types; it never replaces."""
+
 META_KEYS: Final = ("schema", "merchant", "sealed_through", "policy")
 """What `meta` holds at least: `REPLICA_SCHEMA`, the merchant's id, RFC 3339, policy as JSON."""
 
@@ -116,6 +136,20 @@ def blank() -> bytes:
     )
     no_tables = struct.pack(">BHHHB", leaf, 0, 0, PAGE_BYTES - RESERVED_BYTES, 0)
     return (header + no_tables).ljust(PAGE_BYTES, b"\0")
+
+
+def place_of(key: bytes) -> int:
+    """Where the row of a key stands: the key's first 59 bits, then four for keys that share them.
+
+    A number, so that the upper pages of the table hold hundreds of branches; in the keys' order.
+    """
+    first: int = _first_of_key(key)[0]
+    return first >> 1 & -16
+
+
+def sealed_row(key: bytes, record: bytes, voucher: str, bucket: int) -> SealedRow:
+    """What is bound to `SEALED_PUT`."""
+    return place_of(key), key, record, voucher, bucket
 
 
 def tally_key(bucket: int) -> str:

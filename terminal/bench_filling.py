@@ -20,7 +20,7 @@ from sync import receiver
 from sync.feed import FeedPage, SealedPut, decode_page
 from sync.messages import Manifest
 from sync.receiver import BEGINNING
-from sync.replica_schema import REPLICA_SCHEMA, TABLES
+from sync.replica_schema import REPLICA_SCHEMA, TABLES, sealed_row
 from sync.snapshot_file import Download
 from terminal import bench_shop, database
 from terminal.bench_rows import Goal, Row, timed, turn_about
@@ -168,7 +168,9 @@ def _rows(page: FeedPage) -> _Rows:
     states: list[tuple[object, ...]] = []
     for item in page.items:
         if isinstance(item, SealedPut):
-            sealed.append((unb64u(item.k), unb64u(item.record), item.voucher, bench_shop.BUCKET))
+            sealed.append(
+                sealed_row(unb64u(item.k), unb64u(item.record), item.voucher, bench_shop.BUCKET)
+            )
             states.append((item.voucher, *_STANDING))
     return sealed, states
 
@@ -185,8 +187,8 @@ def _upsert(pages: Sequence[_Rows], path: Path, key: bytes) -> None:
 
 
 _SEALED: Final = (
-    "INSERT INTO sealed VALUES (?, ?, ?, ?) ON CONFLICT (k) DO UPDATE SET record = excluded.record,"
-    " voucher = excluded.voucher"
+    "INSERT INTO sealed VALUES (?, ?, ?, ?, ?) ON CONFLICT (place) DO UPDATE SET"
+    " record = excluded.record, voucher = excluded.voucher"
 )
 _STATE: Final = (
     "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (voucher) DO UPDATE SET"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync import feed
 from sync.feed import FeedPage
 from sync.limits import FEED_ITEMS_MAX
-from sync.replica_schema import REPLICA_SCHEMA, TABLES, blank
+from sync.replica_schema import REPLICA_SCHEMA, SEALED_PUT, TABLES, blank, sealed_row
 from terminal import assembly, database, keys
 from terminal import identity as identities
 from terminal.assembly import Options
@@ -208,10 +208,12 @@ def _fill(connection: apsw.Connection, rows: int, now: int) -> None:
     keys_in_order = row_keys(rows)
     for start in range(0, rows, _CHUNK):
         numbers = range(start, min(start + _CHUNK, rows))
-        sealed_rows = [(next(keys_in_order), record, voucher_of(n)) for n in numbers]
+        sealed_rows = [
+            sealed_row(next(keys_in_order), record, voucher_of(n), BUCKET) for n in numbers
+        ]
         states = [(voucher_of(n), *_standing(now)) for n in numbers]
         with connection:  # one transaction each: the write-ahead log stays small
-            connection.executemany("INSERT INTO sealed VALUES (?, ?, ?, 1)", sealed_rows)
+            connection.executemany(SEALED_PUT, sealed_rows)
             connection.executemany(_STATE, states)
 
 
@@ -250,7 +252,7 @@ def _issue(connection: apsw.Connection, number: int, vault: Vault, now: int) -> 
     record = _record(number)
     found = Presented(codes.derive(record.secret, 0), f"{number % 10_000:04d}")
     row_key, row = _sealed(record, found.code, found.last4, vault)
-    connection.execute("INSERT INTO sealed VALUES (?, ?, ?, 1)", (row_key, row, record.voucher))
+    connection.execute(SEALED_PUT, sealed_row(row_key, row, record.voucher, BUCKET))
     connection.execute(_STATE, (record.voucher, *_standing(now)))
     return found
 

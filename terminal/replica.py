@@ -15,6 +15,7 @@ import apsw
 import msgspec
 from msgspec import Struct
 
+from sync.replica_schema import REPLICA_SCHEMA, SEALED_FOUND, place_of
 from terminal import database
 from terminal.errors import OutOfService
 from vouchers import times
@@ -45,6 +46,8 @@ class StateRow(Struct, frozen=True):
 _DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 """Errors that a new file heals; a full disk or a lost one is no reason to download it."""
 
+
+_SEALED: Final = f"SELECT record FROM sealed WHERE {SEALED_FOUND}"
 
 _FACTS_MAX: Final = 1_000
 """What is kept from one look to the next; more would only take up memory."""
@@ -124,7 +127,7 @@ class Replica:
 
     def sealed(self, row_key: bytes) -> bytes | None:
         """The sealed record under a row key."""
-        row = self._one("SELECT record FROM sealed WHERE k = ?", row_key)
+        row = self._one(_SEALED, place_of(row_key), row_key)
         return None if row is None else bytes(row[0])
 
     def state(self, voucher: str) -> StateRow | None:
@@ -264,10 +267,18 @@ class Replica:
 
     def _opened(self) -> apsw.Connection:
         try:
-            return database.open_replica(self._path, self._key)
+            connection = database.open_replica(self._path, self._key)
         except OutOfService as error:
             self.damaged = self.damaged or isinstance(error.__cause__, _DAMAGE)
             raise
+        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        if row is None or row[0] != str(REPLICA_SCHEMA):
+            connection.close()
+            raise OutOfService(
+                "the voucher list here is one for another version of hexiao; it is downloaded"
+                " again when the network is there. Already booked redemptions are safe"
+            )
+        return connection
 
 
 class _Look:

@@ -43,18 +43,22 @@ class Counting:
 
     def add(self, states: Sequence[StatePut | StateGone]) -> None:
         """Go on over some items, in their order."""
-        self._look_up([item.voucher for item in states if item.voucher not in self._known])
+        known = self._known
+        self._look_up([item.voucher for item in states if item.voucher not in known])
+        put = digests = 0  # added up once: this runs for each row of a feed
         for item in states:
-            old = self._known[item.voucher]
-            if old is not None and not self._replaces(item, old):
-                continue
+            voucher = item.voucher
+            old = known[voucher]
             if old is not None:
-                self._take(item.voucher, old)
-            self._known[item.voucher] = None
+                if not self._replaces(item, old):
+                    continue
+                self._take(voucher, old)
+            known[voucher] = None
             if isinstance(item, StatePut):
-                self._known[item.voucher] = _Known(item.version, self._bucket)
-                live, digest = self.tally
-                self.tally = Tally(live + 1, digest + row_digest(item.voucher, item.version))
+                known[voucher] = _Known(item.version, self._bucket)
+                put += 1
+                digests += row_digest(voucher, item.version)
+        self.tally = Tally(self.tally.live + put, self.tally.digest + digests)
 
     def _replaces(self, item: StatePut | StateGone, old: "_Known") -> bool:
         if old.version > item.version:

@@ -17,6 +17,7 @@ import msgspec
 
 from sync import feed
 from sync.feed import FeedPage
+from sync.replica_schema import SEALED_FOUND, SEALED_PUT, place_of, sealed_row
 from terminal.replica_scope import learn, set_meta
 from vouchers import times
 from vouchers.ids import unb64u
@@ -29,12 +30,8 @@ AT_ONCE: Final = 50
 """Rows between two looks at whether a clerk waits: about a millisecond of work."""
 
 _FIRST: Final = itemgetter(0)
-_SEALED_PUT: Final = (
-    "INSERT INTO sealed VALUES (?, ?, ?, ?) ON CONFLICT (k) DO UPDATE SET"
-    " record = excluded.record, voucher = excluded.voucher, bucket = excluded.bucket"
-)
-_SEALED_GONE: Final = "DELETE FROM sealed WHERE k = ? AND bucket IN (?, ?)"
-_SEALED_MOVED: Final = "UPDATE sealed SET bucket = ?4 WHERE k = ?1 AND bucket IN (?2, ?3)"
+_SEALED_GONE: Final = f"DELETE FROM sealed WHERE {SEALED_FOUND} AND bucket IN (?3, ?4)"
+_SEALED_MOVED: Final = f"UPDATE sealed SET bucket = ?5 WHERE {SEALED_FOUND} AND bucket IN (?3, ?4)"
 _STATE_PUT: Final = (
     "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (voucher) DO UPDATE SET version = excluded.version, state = excluded.state,"
@@ -94,7 +91,7 @@ class Rows:
 
     def _for_sealed(self, item: _Sealed) -> str:
         if isinstance(item, feed.SealedPut):
-            return _SEALED_PUT
+            return SEALED_PUT
         return _SEALED_MOVED if item.bucket in self._wanted else _SEALED_GONE
 
     def _for_state(self, item: _State) -> str:
@@ -104,8 +101,9 @@ class Rows:
 
     def _sealed_row(self, item: _Sealed) -> _Bound:
         if isinstance(item, feed.SealedPut):
-            return unb64u(item.k), unb64u(item.record), item.voucher, self._bucket
-        return unb64u(item.k), *self._own, *self._waiting_for(item.bucket)
+            return sealed_row(unb64u(item.k), unb64u(item.record), item.voucher, self._bucket)
+        key = unb64u(item.k)
+        return place_of(key), key, *self._own, *self._waiting_for(item.bucket)
 
     def _gone_row(self, item: feed.StateGone) -> _Bound:
         return item.voucher, *self._own, item.version, *self._waiting_for(item.bucket)

@@ -68,7 +68,7 @@ def let_go(connection: apsw.Connection, bucket: int, make_way: Callable[[], None
     """Take away all rows of a bucket, in portions; an interrupted one is gone on with."""
     with connection:
         set_meta(connection, _LEAVING + str(bucket), "1")
-    for table, key in (("state", "voucher"), ("sealed", "k")):
+    for table, key in (("state", "voucher"), ("sealed", "place")):
         _delete(connection, table, key, bucket, make_way)
     with connection:
         connection.execute("DELETE FROM cursor WHERE bucket = ?", (bucket,))
@@ -80,7 +80,7 @@ def _delete(
     connection: apsw.Connection, table: str, key: str, bucket: int, make_way: Callable[[], None]
 ) -> None:
     """Walks once through the table, because no index leads to a bucket's rows."""
-    after: Any = b"" if table == "sealed" else ""
+    after: Any = -1 if table == "sealed" else ""
     while True:
         make_way()
         rows = connection.execute(

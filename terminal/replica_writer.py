@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import apsw
 
@@ -26,6 +26,9 @@ from terminal.replica import damage_mark
 from terminal.replica_rows import AT_ONCE, Rows
 from terminal.replica_scope import set_meta
 from vouchers import times
+
+_STATES: Final = (feed.StatePut, feed.StateGone)
+"""Not a union: that would be made, and taken apart, for each of many items."""
 
 
 class Applied(NamedTuple):
@@ -162,7 +165,7 @@ class ReplicaWriter:
         if tally is None:
             return None
         counting = replica_count.Counting(connection, bucket, tally)
-        states = [item for item in page.items if isinstance(item, feed.StatePut | feed.StateGone)]
+        states = [item for item in page.items if isinstance(item, _STATES)]
         for start in range(0, len(states), AT_ONCE):
             self._make_way()
             counting.add(states[start : start + AT_ONCE])

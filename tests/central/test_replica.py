@@ -27,7 +27,7 @@ from sync.feed import (
     digest_text,
     row_digest,
 )
-from sync.replica_schema import RESERVED_BYTES
+from sync.replica_schema import REPLICA_SCHEMA, RESERVED_BYTES
 from tests.central import till as tills
 from tests.central.conftest import Pair, issue, served
 from tests.central.till import Till
@@ -120,7 +120,7 @@ def test_a_snapshot_opens_with_code_and_last_four_only(
     assert products == [(1, "Bread", "[1, 2]", 1)]
     assert {str(b): c for b, c in cursors.items()} == manifest.cursor
     assert streams == [("POS1", 1, 0)]
-    assert (meta["schema"], meta["merchant"]) == ("2", "1")
+    assert (meta["schema"], meta["merchant"]) == (str(REPLICA_SCHEMA), "1")
     raw = path.read_bytes()
     assert raw[20] == RESERVED_BYTES  # a terminal can encrypt it where it lies
     assert voucher.code.encode() not in raw and b"13800001234" not in raw

@@ -16,6 +16,7 @@ from central.errors import OutOfService
 from central.service import Central
 from central.snapshot import Built, Offers
 from sync import signing
+from sync.replica_schema import REPLICA_SCHEMA
 from tests.central import till as tills
 from tests.central.conftest import Pair, issue
 from tests.central.till import Till
@@ -80,6 +81,17 @@ def test_a_file_that_the_feed_does_not_lead_on_from_is_not_offered(central: Cent
         head = work.connection.execute(table.select().where(table.c.bucket == 1)).one()
         work.connection.execute(table.update().where(table.c.bucket == 1).values(floor=head.seq))
     assert offered(offers).sha256 != second.sha256
+
+
+def test_a_file_of_an_earlier_program_is_not_offered(central: Central) -> None:
+    """Terminals of this one do not read it; it goes when there are newer ones."""
+    issue(central)
+    old = snapshot.current(central)
+    about = central.spool / f"{old.sha256}.json"
+    about.write_text(about.read_text().replace(f'"schema":{REPLICA_SCHEMA}', '"other":1'))
+    issue(central)
+    new = offered(Offers(central))
+    assert new.sha256 != old.sha256 and new.schema == REPLICA_SCHEMA
 
 
 def test_a_disk_that_takes_no_snapshot_is_an_outage(central: Central, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ FOUND_IN = {
     "witness_is_not_compared": 26,
     "cursor_is_stored_before_the_rows": 17,
     "only_counts_are_compared": 4,
-    "verdicts_are_not_pulled": 0,
+    "verdicts_are_not_pulled": 6,
     "claims_are_not_consumed": 3,
     "claims_do_not_hold": 11,
     "excess_falls_on_the_first": 11,

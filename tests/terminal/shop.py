@@ -11,7 +11,7 @@ from pathlib import Path
 import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync.replica_schema import REPLICA_SCHEMA, TABLES
+from sync.replica_schema import REPLICA_SCHEMA, SEALED_PUT, TABLES, sealed_row
 from terminal import assembly, database, keys
 from terminal import identity as identities
 from terminal.assembly import Options
@@ -179,8 +179,8 @@ class Shop:
                     shares * 1000,
                 )
                 self.database.execute(
-                    "INSERT INTO sealed VALUES (?, ?, ?, 1)",
-                    (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher),
+                    SEALED_PUT,
+                    sealed_row(key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher, 1),
                 )
             self.database.execute(
                 "INSERT INTO state VALUES (?, 1, ?, ?, ?, ?, ?, ?, NULL, NULL, 1)",
@@ -212,8 +212,8 @@ class Shop:
                 sample.shares * 1000,
             )
             self.database.execute(
-                "INSERT INTO sealed VALUES (?, ?, ?, 1)",
-                (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher),
+                SEALED_PUT,
+                sealed_row(key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher, 1),
             )
 
     def _has_row(self, key: sealed.SealKey) -> bool:

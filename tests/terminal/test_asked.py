@@ -14,6 +14,7 @@ import pytest
 from msgspec import structs
 
 from sync.errors import NoContact
+from sync.replica_schema import SEALED_PUT
 from terminal.counter import ShopCounter
 from terminal.outcomes import Redeemed, Reversed, View
 from terminal.syncing import OnlineCentral, connect
@@ -126,7 +127,7 @@ def test_what_came_while_central_was_asked_counts(
     sample, row = unknown_here(shop)
     looking, held = line.asking(lambda: counter.look_up(sample.code(), sample.last4))
     with shop.database:
-        shop.database.execute("INSERT INTO sealed VALUES (?, ?, ?, ?)", row)
+        shop.database.execute(SEALED_PUT, row)
     held.close()
     found = looking.result(SOON_S)
     assert isinstance(found, View) and found.evidence == "row"
@@ -140,7 +141,7 @@ def test_a_lock_that_came_while_central_was_asked_holds(
     sample, row = unknown_here(shop)
     looking, held = line.asking(lambda: counter.look_up(sample.code(), sample.last4))
     with shop.database:
-        shop.database.execute("INSERT INTO sealed VALUES (?, ?, ?, ?)", row)
+        shop.database.execute(SEALED_PUT, row)
     limit = counter.parts.policy.guess.per_code
     guesses = [(sample.code(), f"{9990 + n}") for n in range(limit)]
     counter.parts.online = None

@@ -3,6 +3,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from sync.replica_schema import SEALED_PUT, sealed_row
 from terminal.counter import ShopCounter
 from terminal.parts import Claimed, FoundRow
 from tests.terminal.asking import detail, reason, redeem, view
@@ -172,8 +173,8 @@ def test_a_former_number_opens_no_code_that_was_made_here(shop: Shop, counter: S
         sample.voucher, sample.secret, 1, codes.horizon(3), 3, sample.product, HERE, 3000
     )
     with shop.database:
-        row = (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher)
-        shop.database.execute("INSERT INTO sealed VALUES (?, ?, ?, 1)", row)
+        row = sealed_row(key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher, 1)
+        shop.database.execute(SEALED_PUT, row)
         shop.set_meta("sealed_through", times.format_utc(NOW + DAY_MS))
     assert reason(counter.look_up(sample.code(1), sample.last4)) is Reason.UNKNOWN_OR_WRONG
     assert view(counter, sample.code(1), "9876").left == 2

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sync.replica_schema import SEALED_PUT, sealed_row
 from terminal.counter import ShopCounter
 from terminal.outcomes import Redeemed, View
 from tests.terminal.shop import HERE, NOW, THERE, Shop, close
@@ -266,8 +267,8 @@ def test_central_s_row_of_the_last_code_makes_further_codes(
     next_secret = b"\x07" * 32
     key = sealed.stretch(sample.code(1), sample.last4, shop.vault)
     record = Record(sample.voucher, next_secret, 1, 9, 5, 1, HERE, 5000)
-    row = (key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher)
-    shop.database.execute("INSERT INTO sealed VALUES (?, ?, ?, 1)", row)
+    row = sealed_row(key.row_key, sealed.seal(record, key, bytes(12)), sample.voucher, 1)
+    shop.database.execute(SEALED_PUT, row)
     done = redeem(counter, sample.code(1), sample.last4)
     assert done.successor_code == codes.derive(next_secret, 2)
     assert view(counter, done.successor_code, sample.last4).left == 3

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sync.replica_schema import REPLICA_SCHEMA
 from terminal.errors import OutOfService
 from terminal.replica import Replica
 from tests.terminal.shop import HERE, NOW, THERE, Shop
@@ -113,3 +114,14 @@ def test_a_look_at_the_replica_notices_what_was_written_in_between(
     assert replica.outlet_name(HERE) == "East Gate"
     shop.database.execute("UPDATE outlet SET name = 'South' WHERE id = 1")
     assert replica.outlet_name(HERE) == "South"
+
+
+@pytest.mark.parametrize("said", ["UPDATE meta SET value = '2'", "DELETE FROM meta"])
+def test_a_list_of_an_earlier_program_is_not_read(shop: Shop, replica: Replica, said: str) -> None:
+    """Its tables are others. It is said as such, and is no damage; a new one takes its place."""
+    shop.database.execute(said)
+    with pytest.raises(OutOfService, match="another version of hexiao"):
+        replica.sealed(bytes(16))
+    assert not replica.damaged
+    shop.set_meta("schema", str(REPLICA_SCHEMA))
+    assert replica.sealed(bytes(16)) is None

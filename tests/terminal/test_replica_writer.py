@@ -10,10 +10,19 @@ import pytest
 
 from sync.feed import Checkpoint, FeedPage, decode_page, digest_text, row_digest
 from sync.messages import Manifest
-from sync.replica_schema import PAGE_BYTES, REPLICA_SCHEMA, RESERVED_BYTES, TABLES, blank
+from sync.replica_schema import (
+    PAGE_BYTES,
+    REPLICA_SCHEMA,
+    RESERVED_BYTES,
+    SEALED_PUT,
+    TABLES,
+    blank,
+    sealed_row,
+)
 from sync.snapshot_file import part_of
-from terminal import ciphers, database, snapshots
+from terminal import ciphers, database, replica_scope, snapshots
 from terminal.counter import ShopCounter
+from terminal.replica import Replica
 from terminal.replica_writer import ReplicaWriter
 from terminal.syncing import ReplicaOfTerminal
 from tests.terminal.asking import reason, redeem, view
@@ -291,8 +300,8 @@ def snapshot(
         key = sealed.stretch(sample_code, last4, shop.vault)
         record = sealed.Record(VOUCHER, b"z" * 32, 0, 9, 1, 7, HERE, 900)
         database.execute(
-            "INSERT INTO sealed VALUES (?, ?, ?, 4)",
-            (key.row_key, sealed.seal(record, key, bytes(12)), VOUCHER),
+            SEALED_PUT,
+            sealed_row(key.row_key, sealed.seal(record, key, bytes(12)), VOUCHER, 4),
         )
         database.execute(
             "INSERT INTO state VALUES (?, 1, 'live', 0, 0, ?, ?, 1, NULL, NULL, 4)",
@@ -491,6 +500,35 @@ def test_what_is_installed_opens_with_this_key_only(
     stranger = ReplicaWriter(shop.data.replica, bytes(32))
     assert not stranger.readable()
     stranger.close()
+
+
+def test_keys_that_begin_alike_open_their_own_rows(shop: Shop, port: ReplicaOfTerminal) -> None:
+    """Put, replaced, moved, taken back and let go of: the other one stays as it is."""
+    one_key, other_key = bytes(15) + b"1", bytes(15) + b"2"
+
+    def put(key: bytes, record: bytes) -> dict[str, object]:
+        said = {"t": "sealed", "op": "put", "k": b64u(key), "voucher": VOUCHER}
+        return {**said, "record": b64u(record)}
+
+    def gone(key: bytes, **more: object) -> dict[str, object]:
+        return {"t": "sealed", "op": "del", "k": b64u(key), **more}
+
+    def found() -> list[bytes | None]:
+        return [replica.sealed(key) for key in (one_key, other_key, bytes(16))]
+
+    replica = Replica(shop.data.replica, shop.key, "T1")
+    port.apply_page(0, page(product()))
+    port.apply_page(4, page(put(one_key, b"a"), put(other_key, b"b")))
+    assert found() == [b"a", b"b", None]
+    port.apply_page(4, page(put(other_key, b"c"), gone(one_key), at="1.a.1", to="1.a.2"))
+    assert found() == [None, b"c", None]
+    port.apply_page(1, page(put(one_key, b"d")))
+    port.apply_page(4, page(gone(other_key, bucket=1), at="1.a.2", to="1.a.3"))
+    buckets = "SELECT group_concat(bucket, ' ') FROM (SELECT bucket FROM sealed ORDER BY k)"
+    assert found() == [b"d", b"c", None] and one(shop, buckets) == "1 -2"
+    replica_scope.let_go(shop.database, 1, lambda: None)
+    assert found() == [None, None, None]
+    replica.close()
 
 
 def test_what_happened_to_one_row_keeps_its_order(shop: Shop, port: ReplicaOfTerminal) -> None:
