@@ -69,11 +69,17 @@ class Line(msgspec.Struct, gc=False):
     barred: Verdict | None
 
 
-def read_new(stream: Any, upload: Upload, hashes: Sequence[str], skip: int) -> list[Line]:
-    """The entries after the first `skip`, each checked as the next of the stream's chain."""
+def read_new(
+    stream: Any, upload: Upload, hashes: Sequence[str], skip: int, *, unread: bool = False
+) -> list[Line]:
+    """The entries after the first `skip`, each checked as the next of the stream's chain.
+
+    `unread`: the last one of the stream could not be read, so what it had counted is not known.
+    """
     floor = Totals(**json.loads(stream.totals))
     # The terminal may have counted more before its new epoch than has arrived here; never less.
-    totals: Totals | None = None if stream.epoch > 1 and stream.seq == 0 else floor
+    unknown = unread or (stream.epoch > 1 and stream.seq == 0)
+    totals: Totals | None = None if unknown else floor
     prev = stream.head
     lines, links = list[Line](), list[bool]()
     for index in range(skip, len(hashes)):

@@ -142,7 +142,24 @@ def _examined(
         filling.fill_in(work, stream, upload, hashes)
     # Never before what the stream already holds, so that entries of one terminal keep their order.
     received = max(work.now, stream.entered_at)
-    return Batch(stream, arriving.read_new(stream, upload, hashes, new), received)
+    lines = arriving.read_new(stream, upload, hashes, new)
+    if lines and lines[0].said is None and _ends_unread(work, stream):
+        lines = arriving.read_new(stream, upload, hashes, new, unread=True)
+    return Batch(stream, lines, received)
+
+
+def _ends_unread(work: Work, stream: Any) -> bool:
+    """Whether the last entry of a stream could not be read, or is here by its hash alone."""
+    table = schema.entries
+    kind = work.connection.execute(
+        select(table.c.kind).where(
+            table.c.merchant == work.merchant,
+            table.c.posid == stream.posid,
+            table.c.epoch == stream.epoch,
+            table.c.seq == stream.seq,
+        )
+    ).scalar()
+    return bool(kind == QUARANTINED)
 
 
 def _apart(work: Work, upload: Upload, hashes: Sequence[str], differs: int) -> Held:

@@ -6,12 +6,13 @@ cannot read. Not responsible for: reading the journal, talking to central or wai
 Invariants:
 - a batch is contiguous and begins after what central has signed for, or where central asks;
 - an acknowledgement counts only if a known key signed it, for this stream, with our own hash;
-- nothing is dropped: an entry that central refuses alone is set aside there by its hash and its
-  signature, stays in the journal, and holds up nothing behind it;
+- nothing is dropped: an entry that central refuses alone, or that is damaged here, is set aside
+  there by its hash and its signature, stays in the journal, and holds up nothing behind it;
 - once `fence` is set nothing is sent any more, except what a revoked terminal still has: central
   sets it aside and keeps it.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -23,6 +24,7 @@ from sync.errors import Busy, Garbled, NoContact, Refused, Slow, SyncError, Trou
 from sync.limits import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX
 from sync.messages import Batch, BatchAnswer, Head, Verdict
 from sync.pacing import Pace, after_failure
+from vouchers import entries
 
 LINGER_MS: Final = 100
 """How long the oldest entry may wait for company. While one batch travels the next one gathers."""
@@ -170,6 +172,15 @@ def pack(prev: str, lines: Sequence[JournalLine]) -> tuple[Batch, Sent]:
         sig=taken[-1].sig,
     )
     return batch, Sent(taken[0].seq, taken[-1].seq)
+
+
+def whole(lines: Sequence[JournalLine]) -> int:
+    """How many of the lines, from the first on, are what they were when they were signed.
+
+    Central would take another body under another hash, and see two histories in it.
+    """
+    found = itertools.takewhile(lambda line: entries.entry_hash(line.body) == line.hash, lines)
+    return sum(1 for _ in found)
 
 
 def answered(

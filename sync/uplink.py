@@ -152,7 +152,10 @@ class Uplink:
         )
         prev = journal.hash_at(stream.epoch, send.after)
         assert prev is not None and lines, "the journal has less than it said"
-        batch, sent = sender.pack(prev, lines)
+        whole = sender.whole(lines)
+        if not whole:
+            return self._pass(stream, lines[0].seq)
+        batch, sent = sender.pack(prev, lines[:whole])
         try:
             answer = self._ports.central.push(stream.posid, stream.epoch, batch)
             heard = self._heard(stream, sent, answer)
@@ -162,7 +165,7 @@ class Uplink:
         return 0
 
     def _pass(self, stream: Stream, seq: int) -> int:
-        """Have an entry set aside that central refused alone."""
+        """Have an entry set aside that central refused alone, or whose body is damaged here."""
         journal, clock = self._ports.journal, self._ports.clock
         (line,) = journal.entries(stream.epoch, after=seq - 1, limit=1)
         prev = journal.hash_at(stream.epoch, seq - 1)

@@ -45,7 +45,8 @@ def check(parts: Parts) -> Restored | None:
     if wrong is not None:
         raise OutOfService(
             f"the journal is damaged ({wrong}). Do not delete it: run `hexiao journal rescue"
-            " --out FILE` and send the file to head office",
+            " --out FILE` and send the file to head office. To go on, move the data directory"
+            " aside and enrol anew: ask head office for a pairing code",
             "damaged",
         )
     return _compare_witness(parts)
