@@ -7,13 +7,15 @@ successor whatever they know; the row of the last generation under one secret, t
 next secret; no reserved code belongs to two vouchers or looks like a mobile number.
 """
 
+import hmac
+import itertools
 from collections.abc import Collection
 from typing import Final
 
 from msgspec.structs import replace
 from sqlalchemy import update
 
-from central import ledger, schema
+from central import keys, ledger, schema
 from central.database import retried
 from central.ledger import Voucher
 from central.service import Central, Work
@@ -35,18 +37,24 @@ def due(voucher: Voucher) -> bool:
 def extend(central: Central, vouchers: Collection[str]) -> None:
     """Reserve more codes for those of the vouchers that are due."""
     with central.write() as work:
+        key = keys.load(work).nonce
         for voucher in ledger.find_all(work, vouchers, lock=True).values():
             # By a card a counter goes on without codes: it may be far beyond the last of them.
             while due(voucher):
-                voucher = _reserve(central, work, voucher)
+                voucher = _reserve(work, key, voucher)
 
 
-def _reserve(central: Central, work: Work, voucher: Voucher) -> Voucher:
+def _reserve(work: Work, key: bytes, voucher: Voucher) -> Voucher:
+    """The next secret is made of a key that only this service has: put back from a backup, it comes
+    to the same one again, and codes that were given out meanwhile stay good.
+    """
     first = voucher.horizon + 1
     generations = range(first, first + codes.horizon(voucher.left) + 1)
     found: dict[int, str] = {}
+    tries = itertools.count()
     while not found:
-        secret = central.random(SECRET_BYTES)
+        text = f"hexiao-next-secret-v1:{voucher.voucher}:{first}:{next(tries)}"
+        secret = hmac.digest(key, text.encode(), "sha256")[:SECRET_BYTES]
         drawn = {generation: codes.derive(secret, generation) for generation in generations}
         if _good(work, list(drawn.values())):
             found = drawn

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import msgspec
 
-from central import ahead, keys, past, policies, reports, restoring, verdicts
+from central import ahead, horizon, keys, ledger, past, policies, reports, restoring, verdicts
 from central.errors import Refused
 from central.service import Central
 from sync.messages import BatchAnswer, SentAck
@@ -207,3 +207,25 @@ def test_verdicts_that_were_heard_beyond_what_there_is(central: Central, pair: P
     one.hear()
     (said,) = alarms_of(central, "ahead")
     assert "change 2 of its verdicts was heard" in said
+
+
+def test_codes_beyond_the_horizon_are_the_same_after_a_restore(
+    central: Central, pair: Pair
+) -> None:
+    """A counter may have printed some of them since the backup."""
+    voucher = issue(central, shares=60)
+    till = pair("POS1")
+    for generation in range(20):
+        till.redeem(voucher, generation=generation, left=59 - generation)
+    backup = Backup.of(central)
+    found = []
+    for _ in range(2):
+        backup.put_back(central)
+        restoring.renew(central)
+        till.push()
+        horizon.extend(central, [voucher.voucher])
+        with central.read() as work:
+            now = ledger.find(work, voucher.voucher)
+        assert now is not None and now.horizon > 24
+        found.append([now.code_of(generation) for generation in range(25, now.horizon + 1)])
+    assert found[0] == found[1]
