@@ -26,17 +26,20 @@ HOUR_MS = 3_600_000
 
 @dataclass(frozen=True)
 class Move:
-    """A redemption or reversal that central holds, with when and where it came in."""
+    """A redemption or reversal that central has booked, with when and where it came in.
+
+    Of a branch its serial says its hash, too; `epoch` is the incarnation. `reverses` is the serial
+    of what it undoes.
+    """
 
     entry: Written
     outlet: int
     received_at: int
     at: int
     claimed: bool
-
-    @property
-    def serial(self) -> str:
-        return str(self.entry.data["serial"])
+    epoch: int
+    serial: str
+    reverses: str | None
 
     @property
     def shares(self) -> int:
@@ -44,7 +47,7 @@ class Move:
 
     @property
     def arrival(self) -> tuple[int, str, int, int]:
-        return self.received_at, self.entry.posid, self.entry.epoch, self.entry.seq
+        return self.received_at, self.entry.posid, self.epoch, self.entry.seq
 
 
 @dataclass(frozen=True)
@@ -169,23 +172,75 @@ def _no_false_alarm(auditor: Auditor, books: Books, tills: Iterable[Till]) -> No
 def _moves(books: Books, held: dict[tuple[str, int], list[Written]]) -> dict[str, list[Move]]:
     """Redemptions and reversals by voucher, in the order in which they came."""
     outlets = {key: row["outlet"] for key, row in books.by("streams", "posid", "epoch").items()}
-    received = books.by("entries", "posid", "epoch", "seq")
     booked = books.by("bookings", "posid", "epoch", "seq")
+    received = books.by("entries", "posid", "epoch", "seq")
+    known = [
+        (entry, entry.epoch, received[entry.posid, entry.epoch, entry.seq]["received_at"], None)
+        for chain in held.values()
+        for entry in chain
+    ]
     moves: dict[str, list[Move]] = {}
-    for (posid, epoch), chain in held.items():
-        for entry in chain:
-            if entry.kind not in ("redeemed", "reversed"):
-                continue
-            key = (posid, epoch, entry.seq)
-            insist(key in booked, "stored, but not booked:", entry.body)
-            at = _ms(json.loads(entry.body)["at"])
-            claimed = booked[key]["claim"] is not None
-            received_at = received[key]["received_at"]
-            move = Move(entry, outlets[posid, epoch], received_at, at, claimed)
-            moves.setdefault(entry.data["voucher"], []).append(move)
+    for entry, epoch, received_at, means in [*known, *_booked_of_branches(books)]:
+        if entry.kind not in ("redeemed", "reversed"):
+            continue
+        key = (entry.posid, epoch, entry.seq)
+        insist(key in booked, "stored, but not booked:", entry.body)
+        came = booked[key]["received_at"]
+        insist(came == received_at, key, "is booked as of", came, "and came at", received_at)
+        said = str(entry.data["serial"])
+        reverses = entry.data.get("reverses")
+        move = Move(
+            entry=entry,
+            outlet=outlets[entry.posid, entry.epoch],
+            received_at=received_at,
+            at=_ms(json.loads(entry.body)["at"]),
+            claimed=booked[key]["claim"] is not None,
+            epoch=epoch,
+            serial=said if means is None else means[said],
+            reverses=reverses if means is None else means.get(reverses, reverses),
+        )
+        moves.setdefault(entry.data["voucher"], []).append(move)
     count = sum(len(some) for some in moves.values())
     insist(count == len(booked), "booked", len(booked), "of", count, "entries that move shares")
-    return {voucher: sorted(some, key=lambda m: m.arrival) for voucher, some in moves.items()}
+    return {
+        voucher: sorted(_meant(some), key=lambda m: m.arrival) for voucher, some in moves.items()
+    }
+
+
+def _booked_of_branches(books: Books) -> list[tuple[Written, int, int, dict[str, str]]]:
+    """The entries of branches that a person booked: incarnation, when, and what the serials of its
+    chain mean.
+    """
+    rows = {row["hash"]: row for row in books.rows("SELECT * FROM branches")}
+    decisions = books.by("decisions", "posid", "epoch", "decision")
+    found = []
+    for row in rows.values():
+        decision = decisions.get((row["posid"], row["epoch"], row["decision"]))
+        if decision is None or decision["way"] != "booked":
+            continue
+        body = bytes(row["body"]).decode()
+        entry = read(row["posid"], (row["epoch"], row["seq"], body, row["hash"]))
+        means, at = dict[str, str](), row
+        while at is not None:
+            said = f"{at['posid']}_{at['epoch']}_{at['seq']:08d}"
+            means[said] = f"{said}_{at['hash'][:16]}"
+            at = rows.get(json.loads(bytes(at["body"]))["prev"])
+        found.append((entry, row["branch"] * 10**9 + row["epoch"], decision["at"], means))
+    return found
+
+
+def _meant(moves: Sequence[Move]) -> list[Move]:
+    """A reversal by a later epoch of a disk that was a branch names what it redeemed there."""
+    made = [m.serial for m in moves if m.entry.kind == "redeemed"]
+    found = []
+    for move in moves:
+        said = move.reverses
+        others = [serial for serial in made if serial.startswith(f"{said}_")]
+        if said is not None and said not in made and len(others) == 1:
+            found.append(replace(move, reverses=others[0]))
+        else:
+            found.append(move)
+    return found
 
 
 def _ms(text: str) -> int:
@@ -263,7 +318,7 @@ def _expect_reversals(
     for move in moves:
         if move.entry.kind != "reversed":
             continue
-        original = redeemed.get(move.entry.data["reverses"])
+        original = redeemed.get(move.reverses or "")
         verdict = "accepted"
         if original is None or original.serial in undone:
             verdict = "nothing_to_reverse"
@@ -309,7 +364,7 @@ def _bounds(auditor: Auditor, tills: Sequence[Till], moves: dict[str, list[Move]
     beyond = auditor.foreign_claims.keys() | auditor.lone_again | auditor.forgotten_claims
     for voucher, some in moves.items():
         sold = auditor.sold[voucher]
-        undone = {m.entry.data["reverses"] for m in some if m.entry.kind == "reversed"}
+        undone = {m.reverses for m in some if m.entry.kind == "reversed"}
         used = sum(m.shares for m in some if m.entry.kind == "redeemed" and m.serial not in undone)
         if voucher in beyond:
             continue

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from central import claims, forks, hello, ledger, restoring, sealing
+from central import claims, deciding, forks, hello, ledger, restoring, sealing
 from central.service import Work
 from sync import sender
 from sync.downlink import Downlink
@@ -270,3 +270,16 @@ def lost_entries_are_not_sent_again(patch: pytest.MonkeyPatch) -> None:
 def cursors_outlive_a_restore(patch: pytest.MonkeyPatch) -> None:
     """A central that was put back answers the cursors of the past that it lost."""
     patch.setattr(restoring, "renew", lambda _: 0)
+
+
+@mutation
+def branches_are_judged_as_if_they_came_first(patch: pytest.MonkeyPatch) -> None:
+    """What a person books later takes the place of what was booked before."""
+    make = deciding._as_of_branch
+
+    def early(*known: Any) -> Any:
+        row = make(*known)
+        row.received_at = 0
+        return row
+
+    patch.setattr(deciding, "_as_of_branch", early)

@@ -13,12 +13,24 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from central import issuing, jobs, orders, policies, restoring, sealing, verdicts
+from central import (
+    deciding,
+    import_journal,
+    issuing,
+    jobs,
+    orders,
+    policies,
+    restoring,
+    sealing,
+    verdicts,
+)
+from central.deciding import Decided, Wanted
 from central.errors import Refused
 from central.issuing import Issued, NewOrder
 from sync.policy import Policy
 from terminal.errors import TerminalError
 from terminal.outcomes import Redeemed, Reversed
+from tests.simulation import branches
 from tests.simulation.audit import Books, audit, stopped
 from tests.simulation.auditor import Auditor, Written, insist
 from tests.simulation.customers import Customer, Wish, present
@@ -160,11 +172,11 @@ class World:
             return acts
         if rare() < 0.3:
             acts += [(8, "back up", self._back_up), (10, "put back", self._put_back)]
-            acts.append((10, "pair", self._pair_stopped))
+            acts += [(10, "pair", self._pair_stopped), (6, "decide", self._decide)]
         if rare() < 0.25:
             # What was copied shows only where the copies meet central.
             acts += [(12, "clone", self._clone), (6, "pair", self._pair_stopped)]
-            acts.append((12, "meet", self._meet_central))
+            acts += [(12, "meet", self._meet_central), (6, "decide", self._decide)]
         if rare() < 0.3:
             acts.append((4, "clock", self._set_clock))
         return acts
@@ -504,6 +516,25 @@ class World:
             serial = self.rng.choice([row["serial"] for row in open_ones])
             self._central(verdicts.settle, self.central, serial, "loss")
 
+    def _decide(self) -> None:
+        """Head office gets what a stopped disk still has, and decides on one branch."""
+        waiting = [till for till in self.tills if till.on and stopped(till)]
+        if waiting:
+            till = self.rng.choice(waiting)
+            self.auditor.observe(till)
+            file = branches.rescue(till, self.folder)
+            if file is not None:
+                done = self._central(import_journal.run, self.central, file)
+                self._say(till.name, "was rescued", type(done).__name__)
+        names = branches.kept(self.central)
+        if not names:
+            return
+        way = self.rng.choice((deciding.book, deciding.book, deciding.dismiss))
+        decided = self._central(way, self.central, Wanted(self.rng.choice(names), "wang", "seen"))
+        if isinstance(decided, Decided) and not decided.repeated:
+            self._say("decided", decided.branch, decided.decision, decided.entries)
+            self.auditor.count(f"branch {decided.decision}")
+
     def _granted(self, asked: Asked, answer: Answered) -> None:
         self.auditor.claim_answered(Path(self._template.database), asked, answer, self.time.now_ms)
 
@@ -553,6 +584,11 @@ class World:
         for till in running + twins:  # what a twin pushed shows at the next contact
             till.push()
             self.auditor.observe(till)
+        if self.auditor.cut:
+            self._decide()
+            for till in running:  # what was decided on is acknowledged to whoever has it
+                till.push()
+                self.auditor.observe(till)
         while sealing.run(self.central):
             pass
         for till in running:
