@@ -190,6 +190,7 @@ def test_a_cursor_below_the_floor_starts_anew(central: Central) -> None:
     epoch = head(central, floor=4).epoch
     assert answer(central, f"1.{epoch}.3") == Resync("floor")
     assert isinstance(answer(central, f"1.{epoch}.4"), FeedPage)
+    assert isinstance(answer(central, "0"), FeedPage), "who holds nothing misses no tombstone"
     assert answer(central, "1.abc.4") == Resync("epoch")
 
 

@@ -3,6 +3,8 @@
 import json
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from terminal.errors import Misconfigured, OutOfService
 from terminal.holding import HolderOfTerminal
 from terminal.outcomes import View
 from tests.terminal.asking import redeem, view
-from tests.terminal.service import LAST4, Central, opened, pair, run
+from tests.terminal.service import LAST4, Central, Paired, opened, pair, run
 from tests.terminal.shop import Shop, close
 
 ORDER = "An unsigned order to wipe this terminal was ignored"
@@ -135,9 +137,9 @@ def test_the_last_word_is_said_again_until_it_was_heard(central: Central, tmp_pa
         assert (wiping.last_word(data) is None) is heard
 
 
-def test_a_running_terminal_goes_on_saying_it(central: Central, tmp_path: Path) -> None:
-    """In the background, with the pauses of any failure, until central has heard it."""
-    data = pair(central, tmp_path / "data")
+@contextmanager
+def speaking_to_nobody(central: Central, data: DataDir) -> Iterator[tuple[Paired, socket.socket]]:
+    """A wiped terminal that says its last word to somebody who does not answer; its connection."""
     with opened(data) as till, socket.create_server(("127.0.0.1", 0)) as deaf:
         deaf.settimeout(30)
         till.worker.once()
@@ -146,6 +148,13 @@ def test_a_running_terminal_goes_on_saying_it(central: Central, tmp_path: Path) 
         parts.identity = structs.replace(parts.identity, url=address)
         till.worker.start()
         held, _ = deaf.accept()
+        yield till, held
+
+
+def test_a_running_terminal_goes_on_saying_it(central: Central, tmp_path: Path) -> None:
+    """In the background, with the pauses of any failure, until central has heard it."""
+    data = pair(central, tmp_path / "data")
+    with speaking_to_nobody(central, data) as (till, held):
         readdressed(data, central.url)
         held.close()
         for thread in till.worker._threads:
@@ -156,14 +165,7 @@ def test_a_running_terminal_goes_on_saying_it(central: Central, tmp_path: Path) 
 def test_a_terminal_that_is_switched_off_stops_saying_it(central: Central, tmp_path: Path) -> None:
     """Ending the process does not wait for central."""
     data = pair(central, tmp_path / "data")
-    with opened(data) as till, socket.create_server(("127.0.0.1", 0)) as deaf:
-        deaf.settimeout(30)
-        till.worker.once()
-        central.run("revoke", till.posid, "--wipe")
-        parts, address = till.counter.parts, f"http://127.0.0.1:{deaf.getsockname()[1]}"
-        parts.identity = structs.replace(parts.identity, url=address)
-        till.worker.start()
-        held, _ = deaf.accept()
+    with speaking_to_nobody(central, data) as (till, held):
         till.worker._leaving.set()
         held.close()
         for thread in till.worker._threads:
