@@ -2,7 +2,8 @@
 
 Responsible for: enrolling them by rows instead of by codes, waiting on sockets without a thread
 each, and remembering what they heard and when. Not responsible for: replicas; a page is unpacked
-and its cursor read, not applied. Invariant: one request of a terminal at a time, as of a real one.
+and its cursor read, not applied. Invariants: one request of a terminal at a time, as of a real one;
+a terminal whose connection was closed asks again on a new one, as a real one does, and is counted.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,6 +26,9 @@ from sync.transport import HttpCentral, Terms
 from vouchers import ids
 
 _GLANCE_S: Final = 0.1
+_CUTS_MAX: Final = 5
+"""A service that is merely slow answers in between."""
+
 _CURSOR: Final = re.compile(rb'"cursor":"(1\.[0-9a-f]+\.(\d+))"')
 
 
@@ -38,10 +42,14 @@ class Crowd:
 
 @dataclass(slots=True)
 class Seen:
-    """What each terminal heard: the sequence that a page led to, and when (monotonic seconds)."""
+    """What each terminal heard: the sequence that a page led to, and when (monotonic seconds).
+
+    `cut` are the requests that the service closed the connection on instead of answering.
+    """
 
     pages: list[list[tuple[int, float]]] = field(default_factory=list)
     requests: int = 0
+    cut: int = 0
     began: float = 0.0
     ended: float = 0.0
 
@@ -104,12 +112,11 @@ async def _listen(crowd: Crowd, address: str, start: str, seconds: int) -> Seen:
     seen = Seen()
     tasks = []
     for posid in crowd.posids:
-        seen.pages.append([])
-        caller = _Caller(Signer(signing.key_id(posid, 1), crowd.key), address, seen)
-        tasks.append(asyncio.create_task(caller.follow(start, seen.pages[-1])))
+        caller = Caller(Signer(signing.key_id(posid, 1), crowd.key), address, seen, start)
+        tasks.append(asyncio.create_task(caller.follow()))
     while not all(seen.pages) and not any(task.done() for task in tasks):
         await asyncio.sleep(_GLANCE_S)
-    seen.began, seen.requests = time.monotonic(), 0
+    seen.began, seen.requests, seen.cut = time.monotonic(), 0, 0
     await asyncio.sleep(seconds)
     seen.ended = time.monotonic()
     for task in tasks:
@@ -120,26 +127,42 @@ async def _listen(crowd: Crowd, address: str, start: str, seconds: int) -> Seen:
     return seen
 
 
-class _Caller:
+class Caller:
     """One terminal on one connection."""
 
-    def __init__(self, signer: Signer, address: str, seen: Seen) -> None:
-        self._signer, self._seen = signer, seen
+    def __init__(self, signer: Signer, address: str, seen: Seen, start: str) -> None:
+        self._signer, self._seen, self._cursor = signer, seen, start
         self._host = urlsplit(address).netloc
+        self._pages: list[tuple[int, float]] = []
+        seen.pages.append(self._pages)
 
-    async def follow(self, cursor: str, pages: list[tuple[int, float]]) -> None:
-        """Ask for what comes after the cursor, again and again."""
+    async def follow(self) -> None:
+        """Ask for what comes next, again and again. Raises ConnectionError when the service is
+        gone, or has closed `_CUTS_MAX` connections in a row.
+        """
         host, _, port = self._host.rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        try:
-            while True:
-                body = await self._ask(reader, writer, cursor)
-                found = _CURSOR.search(body)
-                assert found is not None, body[:200]
-                cursor = found[1].decode()
-                pages.append((int(found[2]), time.monotonic()))
-        finally:
-            writer.close()
+        cuts = 0
+        while cuts < _CUTS_MAX:
+            heard = len(self._pages)
+            reader, writer = await asyncio.open_connection(host, int(port))
+            try:
+                await self._keep_asking(reader, writer)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                self._seen.cut += 1
+            finally:
+                writer.close()
+            cuts = 1 if len(self._pages) > heard else cuts + 1
+        raise ConnectionAbortedError(f"{cuts} connections in a row were closed without an answer")
+
+    async def _keep_asking(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> NoReturn:
+        while True:
+            body = await self._ask(reader, writer, self._cursor)
+            found = _CURSOR.search(body)
+            assert found is not None, body[:200]
+            self._cursor = found[1].decode()
+            self._pages.append((int(found[2]), time.monotonic()))
 
     async def _ask(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cursor: str

@@ -40,7 +40,11 @@ _TIMES_PRETIX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class LagFigure:
-    """How long a committed redemption takes to reach the terminals that wait, in seconds."""
+    """How long a committed redemption takes to reach the terminals that wait, in seconds.
+
+    `cut` requests found their connection closed, and were asked again on a new one: the service
+    ends a connection that says nothing for 5 s, which a terminal of an overloaded machine may do.
+    """
 
     what: str
     engine: str
@@ -48,6 +52,7 @@ class LagFigure:
     redemptions_per_s: float
     heard: int
     requests_per_s: float
+    cut: int
     lag_p50_s: float
     lag_p99_s: float
     server_peak_mb: float | None
@@ -64,6 +69,7 @@ class LagFigure:
             f"{self.what} on {self.engine}: {self.terminals:,} terminals at "
             f"{self.redemptions_per_s:,.0f} redemptions/s, p50 {self.lag_p50_s:.2f} s, "
             f"p99 {self.lag_p99_s:.2f} s, goal <= {self.goal:g} s"
+            + (f"; {self.cut} requests found their connection closed" if self.cut else "")
         )
 
 
@@ -144,6 +150,7 @@ def _figure(
         redemptions_per_s=round(within * _BATCH / seconds, 1),
         heard=len(delays),
         requests_per_s=round(seen.requests / seconds, 1),
+        cut=seen.cut,
         lag_p50_s=round(delays[len(delays) // 2], 3),
         lag_p99_s=round(p99, 3),
         server_peak_mb=peak,

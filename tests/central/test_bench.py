@@ -1,5 +1,6 @@
 """The bench of central: true journals, judged as any other, and figures that say what they are."""
 
+import asyncio
 import json
 import multiprocessing
 import os
@@ -7,11 +8,13 @@ import sys
 from subprocess import PIPE, Popen
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import hexiao
-from central import bench_feed, bench_spent, bench_upload
+from central import bench_crowd, bench_feed, bench_spent, bench_upload
 from central.bench_crowd import Seen
 from central.bench_ground import Effort
+from sync.signing import Signer
 
 
 def test_a_bench_judges_what_it_measures(engine: str) -> None:
@@ -82,6 +85,38 @@ def test_a_lag_is_counted_from_the_commit() -> None:
     seen = Seen(pages=[[(20, 5.0)], [(10, 3.5)]], began=1.0, ended=9.0)
     commits = [(5, 0.5), (10, 3.0), (20, 4.0), (30, 9.5)]
     assert list(bench_feed.lags(seen, commits)) == [2.0, 1.0, 0.5, 5.0]
+
+
+def test_a_terminal_whose_connection_is_closed_asks_again() -> None:
+    """An overloaded machine keeps it silent for longer than the service waits. A service that
+    answers nothing at all is not asked for ever.
+    """
+    page = b'{"cursor":"1.ab.%d"}'
+    answers = [page % 7, None, page % 8]
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body: bytes | None = page
+        while body is not None:
+            asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1])
+            body = answers.pop(0) if answers else None
+            if body is not None:
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        writer.close()
+
+    async def follow(seen: Seen) -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            signer = Signer("CROWD0_1", Ed25519PrivateKey.generate())
+            await bench_crowd.Caller(signer, f"http://{host}:{port}", seen, "1.ab.6").follow()
+
+    seen = Seen()
+    with pytest.raises(ConnectionAbortedError, match="5 connections in a row"):
+        asyncio.run(follow(seen))
+    assert [seq for (pages,) in [seen.pages] for seq, _ in pages] == [7, 8]
+    after = [target.partition(b"after=")[2].partition(b"&")[0] for target in asked]
+    assert after == [b"1.ab.6", b"1.ab.7", b"1.ab.7", *[b"1.ab.8"] * 5]
+    assert (seen.cut, seen.requests) == (6, 2)
 
 
 def test_a_redeemer_that_ran_dry_is_heard_to_its_end() -> None:
