@@ -226,6 +226,9 @@ class Uplink:
         self._memory[epoch] = sending
         if new is not None:
             self._ports.holder.fenced(epoch, new)
+            if new.trouble == "revoked":
+                # Whether it is also to be wiped is said in answer to a hello only.
+                self._greet_at_ms = self._ports.clock.monotonic_ms()
 
     def _greet(self, now_ms: int) -> None:
         ports = self._ports
@@ -281,10 +284,10 @@ class Uplink:
 
     def _not_greeted(self, error: SyncError) -> None:
         self._greet_error = error
+        self._stop(sender.told_to_stop(error))
         now_ms = self._ports.clock.monotonic_ms()
         self._greet_pace = self._slower(self._greet_pace, error, now_ms)
         self._greet_at_ms = self._greet_pace.not_before_ms
-        self._stop(sender.told_to_stop(error))
 
     def _slower(self, pace: Pace, error: SyncError, now_ms: int) -> Pace:
         chance = self._ports.clock.random()

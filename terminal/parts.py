@@ -204,6 +204,10 @@ class Parts:
                 "disk_full",
                 free=free,
             )
+        self.ensure_trusted()
+
+    def ensure_trusted(self) -> None:
+        """Answer nobody where central has stopped this epoch. Raises OutOfService."""
         trouble = self.fence()
         if trouble in ("revoked", "wipe"):
             raise OutOfService(

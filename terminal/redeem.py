@@ -72,8 +72,10 @@ def look_up(
 ) -> tuple[Opened, View] | Refusal:
     """Open a voucher and say what it is; changes no voucher. A refused view is journalled.
 
-    Raises NotAsked, with nothing written, where central's word is needed first.
+    Raises NotAsked, with nothing written, where central's word is needed first, and OutOfService
+    where this terminal may redeem nothing any more: the clerk hears it before the customer waits.
     """
+    parts.ensure_trusted()
     estimate = parts.clock.estimate()
     with parts.replica.reading():
         opened = open_credential(
@@ -96,6 +98,7 @@ def look_up_card(
     what cannot, the newest first. When nothing can, the first one's reason is journalled. Raises
     like `look_up`.
     """
+    parts.ensure_trusted()
     estimate = parts.clock.estimate()
     with parts.replica.reading():
         opened = open_card(parts, number, now=estimate.now, clerk=clerk, asked=asked)

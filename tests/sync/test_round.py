@@ -442,6 +442,19 @@ def test_a_stop_that_the_feed_says_stops_the_sending_loop(till, service, server,
     assert till.acked.get(1, 0) == (2 if reason == "revoked" else 0)
 
 
+def test_a_terminal_that_hears_it_is_closed_asks_at_once_whether_to_wipe(
+    till, service, server, ports
+):
+    """The order comes in answer to a hello only, and the next regular one is minutes away."""
+    uplink, downlink = Uplink(ports), Downlink(ports)
+    uplink.drain()
+    service.override = refuse("/feed", "revoked", 403)
+    downlink.drain()
+    for _ in range(5):
+        uplink.step()
+    assert uplink.fence.trouble == "revoked" and paths(server).count("hello") == 2
+
+
 def test_a_revoked_terminal_still_sends_what_it_has(till, service, server, ports):
     """Central sets it aside and keeps it; and hello goes on, for it may say `wipe`."""
     till.chains[1].grown(3)

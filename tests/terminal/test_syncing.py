@@ -143,8 +143,10 @@ def test_a_fenced_terminal_redeems_nothing_until_it_is_enrolled_anew(
     """After `fork` nothing is booked under this epoch; the next epoch is free again."""
     sample, done = shop.issue(), redeem(counter, shop.issue())
     fence = type("F", (), {"trouble": "fork", "detail": "x"})()
-    holder.fenced(1, fence)
     seen = view(counter, sample.code(), sample.last4)
+    holder.fenced(1, fence)
+    with pytest.raises(OutOfService, match=r"disagree \(fork\).*hexiao enrol"):
+        counter.look_up(sample.code(), sample.last4)
     with pytest.raises(OutOfService, match=r"disagree \(fork\).*hexiao enrol"):
         counter.redeem(seen.handle, 1, clerk="li", request="q")
     with pytest.raises(OutOfService, match="disagree"):
