@@ -10,7 +10,7 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -71,34 +71,58 @@ class Line(msgspec.Struct, gc=False):
 
 def read_new(
     stream: Any, upload: Upload, hashes: Sequence[str], skip: int, *, unread: bool = False
-) -> list[Line]:
+) -> tuple[list[Line], Totals]:
     """The entries after the first `skip`, each checked as the next of the stream's chain.
 
     `unread`: the last one of the stream could not be read, so what it had counted is not known.
+    The totals answered are those after the last one that could be read.
     """
-    floor = Totals(**json.loads(stream.totals))
-    # The terminal may have counted more before its new epoch than has arrived here; never less.
-    unknown = unread or (stream.epoch > 1 and stream.seq == 0)
-    totals: Totals | None = None if unknown else floor
-    prev = stream.head
+    prevs, revoked_seq = [stream.head, *hashes[skip:]][:-1], stream.revoked_seq
+    found, totals = _said(stream, upload, prevs, skip, unread=unread)
     lines, links = list[Line](), list[bool]()
-    for index in range(skip, len(hashes)):
+    for index, (said, prev) in enumerate(zip(found, prevs, strict=True), start=skip):
         seq = upload.first + index
-        said = _read(upload, index, prev=prev, totals=totals, floor=floor)
-        late = stream.revoked_seq is not None and seq > stream.revoked_seq
+        late = revoked_seq is not None and seq > revoked_seq
         revoked = late and said is not None and said.moved is not None
         barred = Verdict.QUARANTINED if said is None or revoked else None
         sig = upload.signatures.get(seq)
         lines.append(Line(seq, upload.raw[index], hashes[index], sig, said, barred))
         links.append(said is not None or continues(upload.raw[index], prev))
-        # After an entry that cannot be read the next one's totals are taken as they are.
-        totals = said.totals if said else None
-        prev = hashes[index]
     signed = [(line.hash, line.sig) for line in lines]
     for line, is_covered in zip(lines, covered(signed, links, stream.public_key), strict=True):
         if not is_covered:
             line.barred = Verdict.BAD_SIGNATURE
-    return lines
+    return lines, totals
+
+
+def _said(
+    stream: Any, upload: Upload, prevs: Sequence[str], skip: int, *, unread: bool
+) -> tuple[list[Said | None], Totals]:
+    """What the entries after the first `skip` say, and the totals after the last that was read."""
+    floor = Totals(**json.loads(stream.totals))
+    # The terminal may have counted more before its new epoch than has arrived here; never less.
+    unknown = unread or (stream.epoch > 1 and stream.seq == 0)
+    before: Totals | None = None if unknown else floor
+    found, last = list[Said | None](), floor
+    chain, run = (upload.posid, upload.epoch), len(prevs)
+    while (done := len(found)) < len(prevs):
+        index = skip + done
+        quickly = list[Said]()
+        if before is not None:
+            raws = upload.raw[index : index + run]
+            first = upload.first + index
+            quickly, before = quick.read(raws, chain, first, prevs[done:], before)
+        # Where one was not read quickly, its neighbours may not be either.
+        run = 2 * len(quickly) or 1
+        if quickly:
+            found += quickly
+        else:
+            read = _read(upload, index, prev=prevs[done], totals=before, floor=floor)
+            # After an entry that cannot be read the next one's totals are taken as they are.
+            said, before = read or (None, None)
+            found.append(said)
+        last = before or last
+    return found, last
 
 
 class _Linked(msgspec.Struct):
@@ -140,16 +164,12 @@ def covered(
 
 def _read(
     upload: Upload, index: int, *, prev: str, totals: Totals | None, floor: Totals
-) -> Said | None:
-    """What an entry says as the next of the chain; None when it cannot be believed.
+) -> tuple[Said, Totals] | None:
+    """What an entry says as the next of the chain, and its totals; None: it cannot be believed.
 
     Its totals follow from `totals`, None if those are not known, and are never below `floor`.
     """
     seq, chain = upload.first + index, (upload.posid, upload.epoch)
-    if totals is not None:
-        found = quick.read(upload.raw[index], chain, seq, prev, totals)
-        if found is not None:
-            return found
     try:
         entry = entries.read_entry(upload.bodies[index])
         before = totals if totals is not None else entry.totals
@@ -165,53 +185,93 @@ def _read(
         return None
     if moved is not None and moved.shares > SHARES_MAX:
         return None
-    return Said(str(entry.kind), entry.at, entry.clock, entry.clerk, entry.totals, moved)
+    return Said(str(entry.kind), entry.at, entry.clock, entry.clerk, moved), entry.totals
 
 
 def read_alone(upload: Upload, index: int, prev: str) -> Said | None:
     """What an entry says whose neighbours' totals are not known; None: it cannot be believed."""
-    return _read(upload, index, prev=prev, totals=None, floor=Totals())
+    read = _read(upload, index, prev=prev, totals=None, floor=Totals())
+    return None if read is None else read[0]
 
 
-def booking_row(
-    merchant: int, stream: Any, line: Line, received: int, long_ms: int
-) -> Booked | None:
-    """The booking of a line, or None for an entry that moves no shares and was read well."""
-    said, moved = line.said, None if line.said is None else line.said.moved
-    if moved is None and line.barred is None:
-        return None
-    row = Booked(
-        merchant=merchant,
-        posid=stream.posid,
-        epoch=stream.epoch,
-        seq=line.seq,
-        serial=ids.serial(stream.posid, stream.epoch, line.seq) if moved is None else moved.serial,
-        outlet=stream.outlet,
-        received_at=received,
-        barred=None if line.barred is None else str(line.barred),
-    )
+def booking_rows(
+    merchant: int, stream: Any, lines: Sequence[Line], received: int, long_ms: int
+) -> list[Booked]:
+    """The bookings of lines; none of an entry that moves no shares and was read well."""
+    whose = Whose(merchant, stream.posid, stream.epoch, stream.outlet, received, long_ms)
+    return [row for line in lines if (row := _booking_row(whose, line)) is not None]
+
+
+class Whose(NamedTuple):
+    """What the bookings of a batch have in common; older than `long_ms` is marked."""
+
+    merchant: int
+    posid: str
+    epoch: int
+    outlet: int
+    received: int
+    long_ms: int
+
+
+def _booking_row(whose: Whose, line: Line) -> Booked | None:
+    merchant, posid, epoch, outlet, received, long_ms = whose
+    said, barred = line.said, None if line.barred is None else str(line.barred)
+    moved = None if said is None else said.moved
     if said is None or moved is None:
+        if barred is None:
+            return None
+        serial = ids.serial(posid, epoch, line.seq)
         # In the place of a voucher its own serial: it is judged, but with nothing else.
-        row.voucher = row.serial
-        return row
-    row.kind = said.kind
-    # No engine of ours keeps a NUL in a text, and no terminal of ours writes one.
-    row.clerk = said.clerk.replace("\0", "")[:CLERK_CHARS_MAX]
-    row.at = said.at
-    row.marks = _marks(said.clock != "ok", received - said.at > long_ms)
-    row.voucher, row.shares = moved.voucher, moved.shares
-    row.generation, row.amount_fen = moved.generation, moved.amount_fen
-    if isinstance(moved, Reversal):
-        row.after = moved.generation
-        row.reverses = moved.reverses if ids.parse_serial(moved.reverses) else ""
-    else:
-        _redeemed(row, moved)
-    return row
+        return Booked(
+            merchant,
+            posid,
+            epoch,
+            line.seq,
+            serial,
+            outlet,
+            received,
+            voucher=serial,
+            barred=barred,
+        )
+    return Booked(
+        merchant,
+        posid,
+        epoch,
+        line.seq,
+        moved.serial,
+        outlet,
+        received,
+        said.kind,
+        moved.voucher,
+        _clerk(said.clerk),
+        moved.shares,
+        moved.generation,
+        amount_fen=moved.amount_fen,
+        at=said.at,
+        marks=_marks(said.clock != "ok", received - said.at > long_ms),
+        barred=barred,
+        **(_reversed(moved) if isinstance(moved, Reversal) else _redeemed(moved)),
+    )
 
 
-def _redeemed(row: Booked, used: Redemption | Redeemed) -> None:
-    row.after = generation_after(used)
-    row.mode, row.credential, row.claim = used.mode, used.credential, used.claim
+def _reversed(undone: Reversal) -> dict[str, Any]:
+    reverses = undone.reverses if ids.parse_serial(undone.reverses) else ""
+    return {"after": undone.generation, "reverses": reverses}
+
+
+def _redeemed(used: Redemption | Redeemed) -> dict[str, Any]:
+    return {
+        "after": generation_after(used),
+        "mode": used.mode,
+        "credential": used.credential,
+        "claim": used.claim,
+    }
+
+
+# No engine of ours keeps a NUL in a text, and no terminal of ours writes one.
+@functools.lru_cache(maxsize=1024)
+def _clerk(name: str) -> str:
+    return name.replace("\0", "")[:CLERK_CHARS_MAX]
 
 
 @functools.cache

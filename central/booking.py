@@ -8,7 +8,8 @@ changes gets a new number of its terminal, so the counter hears of it.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,11 +34,12 @@ class Results:
     """What a transaction books.
 
     `places` has where each product is good. `rows` are those to write, `vouchers` those that
-    changed, as they are now; both by voucher. `fresh` are the new bookings as written, by POSID and
-    epoch.
+    changed, as they are now, `before` as they were read last; all by voucher. `fresh` are the new
+    bookings as written, by POSID and epoch.
     """
 
     places: Mapping[int, Places]
+    before: dict[str, Voucher] = field(default_factory=dict)
     rows: Grouped = field(default_factory=dict)
     vouchers: dict[str, Voucher] = field(default_factory=dict)
     fresh: dict[tuple[str, int], list[Booked]] = field(default_factory=dict)
@@ -58,31 +60,73 @@ class Results:
 
 def rebook(work: Work, voucher_ids: Collection[str]) -> None:
     """Judge all entries of these vouchers again and store what changed."""
-    results = Results(catalogue.places(work))
     found = ledger.find_all(work, voucher_ids, lock=True)
+    results = Results(catalogue.places(work), found)
     ledger.write_all(work, _judge(work, found, {name: [] for name in voucher_ids}, results))
-    _store(work, results)
+    _store(work, results, None)
 
 
-def book(work: Work, new: Sequence[Booked], *, hopeful: bool) -> Results:
+@dataclass(slots=True)
+class Draft:
+    """The new bookings of a transaction by voucher, and what is hoped to come of them.
+
+    `hoped` has each voucher as it was read and as it is to be. It is empty if anything is contested
+    or nothing was looked for; then all is booked on locked vouchers.
+    """
+
+    grouped: Grouped
+    results: Results
+    hoped: list[tuple[Voucher, Voucher]] = field(default_factory=list)
+
+    def hope(self) -> None:
+        """See whether nobody contests the batch: all accepted, whatever was booked before."""
+        found, results = self.results.before, self.results
+        if len(found) == len(self.grouped) and all(
+            _is_plain(found[name], rows, results, alone=False)
+            for name, rows in self.grouped.items()
+        ):
+            # In the order of ids, as locks are taken there too.
+            self.hoped = [(found[v], _with_plain(found[v], self.grouped[v])) for v in sorted(found)]
+
+
+def book(work: Work, new: Sequence[Booked]) -> None:
+    """Add bookings on locked vouchers."""
+    if new:
+        write(work, Draft(_grouped(new), Results(catalogue.places(work))))
+
+
+@contextmanager
+def drafting(work: Work, new: Sequence[Booked], *, hopeful: bool) -> Iterator[Callable[[], Draft]]:
+    """Look for the vouchers of a batch, without locks and only if `hopeful`.
+
+    They are found while the block runs, in which the database does nothing else; the answer is not
+    to be asked for later.
+    """
+    grouped = _grouped(new)
+    results = Results(catalogue.places(work) if new else {})
+    if not hopeful:
+        yield lambda: Draft(grouped, results)
+        return
+    with ledger.finding_all(work, grouped.keys()) as found:
+        yield lambda: Draft(grouped, Results(results.places, found()))
+
+
+def write(work: Work, draft: Draft) -> Results:
     """Add the bookings of a batch, judged with all others of their vouchers.
 
-    Each is written once, with its verdict. `hopeful`: without locks where all of it is plain, see
-    `_add_plain`; what comes out is the same either way. Locks are taken in one order, so that two
-    transactions do not wait for each other: the stream, vouchers by id, verdict counters by POSID,
-    feed heads by bucket. Only what was hoped and turned out otherwise is locked late; the database
-    ends one of two that meet so, and that one should be tried again without hope.
+    Each is written once, with its verdict. Where it is hoped that all of it is plain, without
+    locks, see `_add_plain`; what comes out is the same either way. Locks are taken in one order, so
+    that two transactions do not wait for each other: the stream, vouchers by id, verdict counters
+    by POSID, feed heads by bucket. Only what was hoped and turned out otherwise is locked late; the
+    database ends one of two that meet so, and that one should be tried again without hope.
     """
-    if not new:
-        return Results({})
-    grouped = _grouped(new)
-    results = Results(catalogue.places(work))
-    if hopeful:
-        _add_plain(work, grouped, results)
+    grouped, results = draft.grouped, draft.results
+    wishes = _add_plain(work, draft) if draft.hoped else None
     rest = {name: rows for name, rows in grouped.items() if name not in results.vouchers}
     if rest:
         _book_locked(work, rest, results)
-    _store(work, results)
+    if grouped:
+        _store(work, results, None if rest else wishes)
     return results
 
 
@@ -100,28 +144,25 @@ def _arrived(row: Booked) -> tuple[int, str, int, int]:
     return row.received_at, row.posid, row.epoch, row.seq
 
 
-def _add_plain(work: Work, grouped: Grouped, results: Results) -> None:
-    """Book a batch that nobody contests: accepted, without a look at what was booked before.
+def _add_plain(work: Work, draft: Draft) -> sealing.Wish | None:
+    """Count on the vouchers of a batch that nobody contests, without a look at earlier bookings.
 
-    The vouchers are read without a lock, and counted on where all still fits. A batch of which
-    anything is contested is left to `_book_locked` as a whole, as is here what no longer fits.
+    What no longer fits is left to `_book_locked`. Answers what is to be sealed if all is as hoped.
     """
-    found = ledger.find_all(work, grouped.keys())
-    if not all(
-        name in found and _is_plain(found[name], rows, results, alone=False)
-        for name, rows in grouped.items()
-    ):
-        return
-    # In the order of ids, as locks are taken there too.
-    hoped = [(found[name], _with_plain(found[name], grouped[name])) for name in sorted(found)]
-    for voucher_id, after in ledger.add_all(work, hoped).items():
-        _accept(found[voucher_id], grouped[voucher_id], results)
-        results.vouchers[voucher_id] = after
+    results = draft.results
+    with ledger.adding_all(work, draft.hoped) as answer:
+        vouchers = [after for _, after in draft.hoped]
+        wishes = sealing.wish(work, vouchers, results.before)
+        results.vouchers = answer()
+    for voucher_id in results.vouchers:
+        _accept(results.before[voucher_id], draft.grouped[voucher_id], results)
+    return wishes if vouchers == list(results.vouchers.values()) else None
 
 
 def _book_locked(work: Work, grouped: Grouped, results: Results) -> None:
     """Book a batch on locked vouchers; what is not plain is judged with all there was before."""
     found = ledger.find_all(work, grouped.keys(), lock=True)
+    results.before |= found
     written: list[Voucher] = []
     contested: Grouped = {}
     for name, rows in grouped.items():
@@ -154,18 +195,21 @@ def _with_plain(voucher: Voucher, rows: Sequence[Booked]) -> Voucher:
     )
 
 
+_ACCEPTED: Final = str(Verdict.ACCEPTED)
+
+
 def _accept(voucher: Voucher, rows: list[Booked], results: Results) -> None:
-    amounts = _plain_amounts(voucher, results.facts(voucher), rows)
+    amounts = _plain_amounts(voucher, results, rows)
     for row, amount in zip(rows, amounts, strict=True):
-        row.verdict, row.flags, row.amount_fen = Verdict.ACCEPTED, row.marks, amount
+        row.verdict, row.flags, row.amount_fen = _ACCEPTED, row.marks, amount
     results.rows[voucher.voucher] = rows
 
 
-def _plain_amounts(voucher: Voucher, facts: VoucherFacts, rows: Sequence[Booked]) -> list[int]:
+def _plain_amounts(voucher: Voucher, results: Results, rows: Sequence[Booked]) -> list[int]:
     if len(rows) == 1:
         return [amount_fen(voucher.paid_fen, voucher.shares, voucher.used, rows[0].shares)]
     uses = [_use(row, arrival) for arrival, row in enumerate(rows)]
-    amounts = _amounts(voucher, facts, uses, voucher.used)
+    amounts = _amounts(voucher, results.facts(voucher), uses, voucher.used)
     return [amounts[row.serial] for row in rows]
 
 
@@ -300,14 +344,27 @@ def _with_verdict(row: Booked, judgement: Judgement, amount: int) -> Booked:
     )
 
 
-def _store(work: Work, results: Results) -> None:
-    """Write the bookings with their numbers, and publish the vouchers; all in the order of ids."""
+def _store(work: Work, results: Results, wishes: sealing.Wish | None) -> None:
+    """Write the bookings with their numbers, and publish the vouchers; all in the order of ids.
+
+    `wishes` is what the vouchers want sealed, where that is known already.
+    """
     vouchers = [results.vouchers[voucher_id] for voucher_id in sorted(results.vouchers)]
-    ledger.publish_all(work, vouchers)
-    sealing.enqueue(work, vouchers)
     rows = [row for voucher_id in sorted(results.rows) for row in results.rows[voucher_id]]
-    counts = Counter(row.posid for row in rows)
-    numbers = next_verdicts(work, counts)
+    numbers = next_verdicts(work, Counter(row.posid for row in rows))
+    with bulk.meanwhile(work.connection):
+        sealing.queue(work, wishes or sealing.wish(work, vouchers, results.before))
+        fresh, changed = _numbered(rows, numbers, results)
+        bulk.update(work.connection, schema.bookings, 4, _CHANGED, changed)
+        ready = bulk.ready(work.connection, schema.bookings, COLUMNS, fresh)
+    with bulk.inserting(work.connection, ready):
+        ledger.publish_all(work, vouchers)
+
+
+def _numbered(
+    rows: Sequence[Booked], numbers: dict[str, int], results: Results
+) -> tuple[list[bulk.Row], list[bulk.Row]]:
+    """The rows to add and those to change, each with the next number of its terminal."""
     fresh, changed = list[bulk.Row](), list[bulk.Row]()
     for row in rows:
         is_new = row.verdict_seq == NEW
@@ -318,8 +375,7 @@ def _store(work: Work, results: Results) -> None:
             results.fresh.setdefault((row.posid, row.epoch), []).append(row)
         else:
             changed.append(tuple(getattr(row, name) for name in _CHANGED))
-    bulk.insert(work.connection, schema.bookings, COLUMNS, fresh)
-    bulk.update(work.connection, schema.bookings, 4, _CHANGED, changed)
+    return fresh, changed
 
 
 _CHANGED: Final = (

@@ -182,7 +182,8 @@ def _chain(work: Work, stream: Any, path: Sequence[Any]) -> Iterator[Kept]:
     joined = root is not None
     start = root or _Root(stream.epoch, path[0].seq - 1, path[0].prev, _NOTHING, stream.public_key)
     means: dict[str, str] = {}
-    for row, line in zip(path, arriving.read_new(start, upload, upload.hashes(), 0), strict=True):
+    lines, _ = arriving.read_new(start, upload, upload.hashes(), 0)
+    for row, line in zip(path, lines, strict=True):
         number = ids.serial(row.posid, row.epoch, row.seq)
         means[number] = ids.branch_serial(row.posid, row.epoch, row.seq, row.hash)
         yield Kept(row, line, _obstacle(line) if joined else UNJOINED, means)

@@ -1,14 +1,15 @@
 """Many rows in one statement: the fastest way each engine has to read, add and change a set.
 
 Responsible for: COPY, UPDATE FROM unnest, probes by key, cursors of the server on PostgreSQL, one
-prepared statement on SQLite. With `database` the only module that knows the dialects apart. Not
-responsible for: what rows say, or the order of locks. Invariants: all happens in the transaction of
+prepared statement on SQLite; what a server does while Python goes on. With `database` the only
+module that knows the dialects apart. Not responsible for: what rows say, or the order of locks.
+Invariants: all happens in the transaction of
 the connection; an error comes out as SQLAlchemy's own kind, as from any other statement; a row has
 a value for each name, in their order.
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +17,8 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 Row = tuple[Any, ...]
+Answer = Callable[[], list[Row]]
+"""What a server was asked for; the call waits for it."""
 
 _PORTION: Final = 5_000
 """Rows in memory at a time, of those that are read to the end."""
@@ -46,21 +49,54 @@ def select_in(
     column, values = where[0], sorted(set[Any](where[1]))
     if not values:
         return []
-    what = f"SELECT {', '.join(_quoted(connection, names))} FROM {table.name} WHERE merchant ="
     if not _is_postgresql(connection):
-        return _select_sqlite(connection, f"{what} ? AND {column} IN", merchant, values)
-    # A probe of the index for each value: to `= ANY` of many values PostgreSQL prefers all rows of
-    # the merchant while it knows nothing of a table. OFFSET 0 keeps it from folding the two levels.
-    one = f"{what} %s AND {column} = wanted.value OFFSET 0{' FOR UPDATE' if lock else ''}"
-    statement = f"SELECT found.* FROM unnest(%s) AS wanted(value), LATERAL ({one}) AS found"
+        return _select_sqlite(connection, table, names, merchant, column, values)
+    statement = _probes(connection, table, names, column, lock=lock)
     with _cursor(connection, statement) as cursor:
         cursor.execute(statement, (_array(table, column, values), merchant))
         return list(cursor.fetchall())
 
 
+@contextmanager
+def selecting_in(
+    connection: Connection,
+    table: Table,
+    names: Sequence[str],
+    merchant: int,
+    where: tuple[str, Collection[str]],
+) -> Iterator[Answer]:
+    """`select_in`, found while the block runs, in which the connection does nothing else."""
+    column, values = where[0], sorted(set(where[1]))
+    if values and _is_postgresql(connection):
+        statement = _probes(connection, table, names, column, lock=False)
+        with _asked(connection, statement, (_array(table, column, values), merchant)) as answer:
+            yield answer
+    else:
+        found = select_in(connection, table, names, merchant, where)
+        yield lambda: found
+
+
+def _probes(
+    connection: Connection, table: Table, names: Sequence[str], column: str, *, lock: bool
+) -> str:
+    """A probe of the index for each value: to `= ANY` of many values PostgreSQL prefers all rows of
+    the merchant while it knows nothing of a table. OFFSET 0 keeps it from folding the two levels.
+    """
+    what = f"SELECT {', '.join(_quoted(connection, names))} FROM {table.name} WHERE merchant = %s"
+    one = f"{what} AND {column} = wanted.value OFFSET 0{' FOR UPDATE' if lock else ''}"
+    return f"SELECT found.* FROM unnest(%s) AS wanted(value), LATERAL ({one}) AS found"
+
+
 def _select_sqlite(
-    connection: Connection, statement: str, merchant: int, values: Sequence[Any]
+    connection: Connection,
+    table: Table,
+    names: Sequence[str],
+    merchant: int,
+    column: str,
+    values: Sequence[Any],
 ) -> list[Row]:
+    what = f"SELECT {', '.join(_quoted(connection, names))} FROM {table.name}"
+    statement = f"{what} WHERE merchant = ? AND {column} IN"
     if isinstance(values[0], bytes):
         rows = connection.exec_driver_sql(
             f"{statement} ({', '.join('?' * len(values))})", (merchant, *values)
@@ -104,15 +140,61 @@ def read_in_order(
     connection.exec_driver_sql("SET LOCAL enable_indexscan TO DEFAULT")
 
 
+class Ready(NamedTuple):
+    """Rows in the form in which an engine takes them, and how."""
+
+    statement: str
+    rows: list[Row] | bytes
+
+
 def insert(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
     """Add rows."""
+    with inserting(connection, ready(connection, table, names, rows)):
+        pass
+
+
+def ready(
+    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]
+) -> Ready | None:
+    """Put rows into the form for `inserting`; None for no rows."""
     if not rows:
-        return
+        return None
+    columns = ", ".join(_quoted(connection, names))
     if _is_postgresql(connection):
-        _copy(connection, table, names, rows)
+        from central import packing
+
+        kinds = [table.c[name].type for name in names]
+        packed = packing.copy_rows(kinds, list(zip(*rows, strict=True)))
+        return Ready(f"COPY {table.name} ({columns}) FROM STDIN (FORMAT BINARY)", packed)
+    marks = ", ".join("?" * len(names))
+    return Ready(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", list(rows))
+
+
+@contextmanager
+def inserting(connection: Connection, new: Ready | None) -> Iterator[None]:
+    """Add rows while the block runs, in which the connection does nothing else."""
+    if new is None:
+        yield
+    elif isinstance(new.rows, bytes):
+        with _cursor(connection, new.statement) as cursor, cursor.copy(new.statement) as copy:
+            copy.write(new.rows)
+            yield
+    else:
+        connection.exec_driver_sql(new.statement, new.rows)
+        yield
+
+
+@contextmanager
+def meanwhile(connection: Connection) -> Iterator[None]:
+    """Only send what `insert_new`, `delete` and `update` are to change while the block runs.
+
+    They are done one after the other, and known to be done at its end. No other statements in it.
+    """
+    if not _is_postgresql(connection):
+        yield
         return
-    columns, marks = ", ".join(_quoted(connection, names)), ", ".join("?" * len(names))
-    connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", list(rows))
+    with _driver(connection, "several changes") as raw, raw.pipeline():
+        yield
 
 
 def insert_new(
@@ -168,7 +250,8 @@ def update(
     _run(connection, statement, table, names, rows)
 
 
-def update_if(
+@contextmanager
+def updating_if(
     connection: Connection,
     table: Table,
     keys: int,
@@ -176,24 +259,25 @@ def update_if(
     rows: Sequence[Row],
     *,
     how: Conditional,
-) -> list[Row] | None:
+) -> Iterator[Answer | None]:
     """Change those rows whose first `keys` columns are these, by an expression, under a condition.
 
-    Answers the columns `how.answer` of each row that was changed. None stands for all: on SQLite
-    nothing can have happened to a row since it was read in the same transaction.
+    It happens while the block runs, in which the connection does nothing else. Answers the columns
+    `how.answer` of each row that was changed. None stands for all: on SQLite nothing can have
+    happened to a row since it was read in the same transaction.
     """
-    if not rows:
-        return []
     source = _source(connection, names)
     where = " AND ".join(f"t.{name} = new.{name}" for name in _quoted(connection, names)[:keys])
     statement = (
         f"UPDATE {table.name} AS t SET {how.sets} FROM {source} WHERE {where} AND {how.condition}"
     )
-    if _is_postgresql(connection):
-        answer = ", ".join(f"t.{name}" for name in how.answer)
-        return _run(connection, f"{statement} RETURNING {answer}", table, names, rows)
-    _run(connection, statement, table, names, rows)
-    return None
+    if not _is_postgresql(connection):
+        _run(connection, statement, table, names, rows)
+        yield None
+        return
+    statement += f" RETURNING {', '.join(f't.{name}' for name in how.answer)}"
+    with _asked(connection, statement, _arrays(table, names, rows)) as answer:
+        yield answer
 
 
 def _source(connection: Connection, names: Sequence[str]) -> str:
@@ -210,15 +294,12 @@ def _run(
     table: Table,
     names: Sequence[str],
     rows: Sequence[Row],
-) -> list[Row]:
+) -> None:
     if not _is_postgresql(connection):
         connection.exec_driver_sql(statement, list(rows))
-        return []
-    columns = zip(*rows, strict=True)
-    arrays = [_array(table, name, values) for name, values in zip(names, columns, strict=True)]
+        return
     with _cursor(connection, statement) as cursor:
-        cursor.execute(statement, arrays)
-        return list(cursor.fetchall()) if cursor.description else []
+        cursor.execute(statement, _arrays(table, names, rows))
 
 
 def _is_postgresql(connection: Connection) -> bool:
@@ -235,14 +316,20 @@ def _array(table: Table, name: str, values: Sequence[Any]) -> bytes:
     return packing.array(table.c[name].type, values)
 
 
-def _copy(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
-    from central import packing
+def _arrays(table: Table, names: Sequence[str], rows: Sequence[Row]) -> list[bytes]:
+    columns = zip(*rows, strict=True)
+    return [_array(table, name, values) for name, values in zip(names, columns, strict=True)]
 
-    columns = ", ".join(_quoted(connection, names))
-    statement = f"COPY {table.name} ({columns}) FROM STDIN (FORMAT BINARY)"
-    kinds = [table.c[name].type for name in names]
-    with _cursor(connection, statement) as cursor, cursor.copy(statement) as copy:
-        copy.write(packing.copy_rows(kinds, list(zip(*rows, strict=True))))
+
+@contextmanager
+def _asked(connection: Connection, statement: str, values: Sequence[Any]) -> Iterator[Answer]:
+    with (
+        _driver(connection, statement) as raw,
+        raw.pipeline(),
+        raw.cursor(binary=True) as cursor,
+    ):
+        cursor.execute(statement, values)
+        yield cursor.fetchall
 
 
 @contextmanager
@@ -251,13 +338,19 @@ def _cursor(connection: Connection, statement: str, name: str = "") -> Iterator[
 
     With a name it is the server's, and rows come as they are asked for.
     """
+    with _driver(connection, statement) as raw, raw.cursor(name, binary=True) as cursor:
+        yield cursor
+
+
+@contextmanager
+def _driver(connection: Connection, statement: str) -> Iterator[Any]:
+    """The driver's own connection, on PostgreSQL; its errors come out as SQLAlchemy's."""
     import psycopg
 
     raw = connection.connection.driver_connection
     assert raw is not None
     try:
-        with raw.cursor(name, binary=True) as cursor:
-            yield cursor
+        yield raw
     except psycopg.Error as error:
         raise DBAPIError.instance(
             statement, None, error, psycopg.Error, dialect=connection.dialect

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Column, Table, func, select
+from sqlalchemy import Column, Table, bindparam, func, select
 
 from central import schema, texts
 from central.database import retried
@@ -227,20 +227,34 @@ class Places(NamedTuple):
     former: dict[int, int]
 
 
+_FORMER: Final = schema.former_outlets
+# Made once, and one for both: every upload asks.
+_PLACES: Final = (
+    select(schema.products.c.product, schema.buckets.c.outlets, _FORMER.c.outlet, _FORMER.c.until)
+    .join(
+        schema.buckets,
+        (schema.buckets.c.merchant == schema.products.c.merchant)
+        & (schema.buckets.c.bucket == schema.products.c.bucket),
+    )
+    .outerjoin(
+        _FORMER,
+        (_FORMER.c.merchant == schema.products.c.merchant)
+        & (_FORMER.c.product == schema.products.c.product),
+    )
+    .where(schema.products.c.merchant == bindparam("of_merchant"))
+)
+
+
 def places(work: Work) -> dict[int, Places]:
     """Where every product is good."""
-    product, bucket, former = schema.products, schema.buckets, schema.former_outlets
-    rows = work.connection.execute(
-        select(product.c.product, bucket.c.outlets)
-        .join(
-            bucket,
-            (bucket.c.merchant == product.c.merchant) & (bucket.c.bucket == product.c.bucket),
-        )
-        .where(product.c.merchant == work.merchant)
-    )
-    found = {row.product: Places(frozenset(json.loads(row.outlets)), {}) for row in rows}
-    for row in work.connection.execute(select(former).where(former.c.merchant == work.merchant)):
-        found[row.product].former[row.outlet] = row.until
+    found: dict[int, Places] = {}
+    rows = work.connection.execute(_PLACES, {"of_merchant": work.merchant})
+    for product, outlets, former, until in rows:
+        place = found.get(product)
+        if place is None:
+            place = found[product] = Places(frozenset(json.loads(outlets)), {})
+        if former is not None:
+            place.former[former] = until
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import bindparam, func, select, tuple_, update
 
 from central import catalogue, keys, ledger, policies, schema, sealing
 from central.booked import Booked
@@ -255,6 +255,20 @@ def count(work: Work, rows: Sequence[Booked]) -> None:
             row.claim = None
 
 
+# Made once: every upload asks.
+_OVER: Final = select(
+    schema.claims.c.claim,
+    schema.claims.c.posid,
+    schema.claims.c.epoch,
+    schema.claims.c.expires_at,
+).where(
+    schema.claims.c.merchant == bindparam("of_merchant"),
+    schema.claims.c.posid.in_(bindparam("of", expanding=True)),
+    schema.claims.c.state == GRANTED,
+    schema.claims.c.expires_at < bindparam("now"),
+)
+
+
 def release_passed(work: Work, latest: Mapping[tuple[str, int], int]) -> None:
     """Free the claims of terminals (POSID, epoch) that an acknowledged entry proves unused.
 
@@ -262,14 +276,12 @@ def release_passed(work: Work, latest: Mapping[tuple[str, int], int]) -> None:
     end of a claim proves that the claim was not consumed before it.
     """
     table = schema.claims
-    held = work.connection.execute(
-        select(table.c.claim, table.c.posid, table.c.epoch, table.c.expires_at).where(
-            table.c.merchant == work.merchant,
-            table.c.posid.in_(sorted({posid for posid, _ in latest})),
-            table.c.state == GRANTED,
-            table.c.expires_at < work.now,
-        )
-    )
+    asked = {
+        "of_merchant": work.merchant,
+        "of": sorted({posid for posid, _ in latest}),
+        "now": work.now,
+    }
+    held = work.connection.execute(_OVER, asked)
     passed = [row.claim for row in held if row.expires_at < latest.get((row.posid, row.epoch), 0)]
     for part in ledger.parts(sorted(passed)):
         work.connection.execute(

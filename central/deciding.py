@@ -160,11 +160,11 @@ def _book(work: Work, stream: Any, found: Sequence[Kept]) -> None:
     arrived = max(work.now, stream.entered_at)
     rows = []
     for kept in found:
-        row = arriving.booking_row(work.merchant, stream, kept.line, kept.row.received_at, long_ms)
-        if row is not None:
+        came = kept.row.received_at
+        for row in arriving.booking_rows(work.merchant, stream, [kept.line], came, long_ms):
             rows.append(_as_of_branch(row, kept, arrived, closed_at))
     claims.count(work, rows)
-    booking.book(work, rows, hopeful=False)
+    booking.book(work, rows)
 
 
 def _tell(work: Work, found: Sequence[Kept]) -> None:

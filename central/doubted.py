@@ -45,7 +45,7 @@ def judge_again(
     bulk.update(work.connection, schema.bookings, 4, _BARS, bars)
     if vouchers:
         booking.rebook(work, vouchers)
-    booking.book(work, [_of_nothing(row) for row in found if row.voucher is None], hopeful=False)
+    booking.book(work, [_of_nothing(row) for row in found if row.voucher is None])
     _accept(work, [row for row in proven if not _stands(row)])
 
 

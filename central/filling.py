@@ -58,8 +58,7 @@ def _bare(work: Work, upload: Upload) -> Sequence[Any]:
 def _describe(work: Work, stream: Any, line: Line, received: int) -> None:
     """Let the booking say what the entry moved. A claim has long lapsed, so it ranks without."""
     long_ms = policies.current(work).offline.max_hours.home * HOUR_MS
-    row = arriving.booking_row(work.merchant, stream, line, received, long_ms)
-    assert row is not None, "what was set aside has a booking"
+    (row,) = arriving.booking_rows(work.merchant, stream, [line], received, long_ms)
     values = tuple(getattr(row, name) for name in _SAID)
     bulk.update(work.connection, schema.bookings, 4, _SAID, [values])
 

@@ -22,6 +22,7 @@ from central.booked import QUARANTINED, Booked
 from central.booking import Results
 from central.database import Collision, KeyTaken, retried
 from central.service import Central, Work
+from vouchers.entries import Totals
 from vouchers.times import HOUR_MS
 
 
@@ -66,10 +67,14 @@ Taken = Held | Gap | Forked | UnknownStream
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """New entries of a stream that is locked; `received` is when they came, milliseconds UTC."""
+    """New entries of a stream that is locked, and its totals after them.
+
+    `received` is when they came, milliseconds UTC.
+    """
 
     stream: Any
     lines: Sequence[Line]
+    totals: Totals
     received: int
 
 
@@ -92,7 +97,7 @@ def _take_without_hope(central: Central, uploads: Sequence[Upload]) -> list[Take
 
 
 def take(central: Central, uploads: Sequence[Upload], *, hopeful: bool) -> list[Taken]:
-    """One try of `ingest_all`; `hopeful` as in `booking.book`. Raises Collision and KeyTaken."""
+    """One try of `ingest_all`, `hopeful` as in `booking`. Raises Collision and KeyTaken."""
     assert len({(upload.posid, upload.epoch) for upload in uploads}) == len(uploads)
     hashed = [upload.hashes() for upload in uploads]
     with central.write() as work:
@@ -106,18 +111,22 @@ def take(central: Central, uploads: Sequence[Upload], *, hopeful: bool) -> list[
         return [_held(work, one, results) if isinstance(one, Batch) else one for one in found]
 
 
+# Made once, as every upload asks.
+_STREAMS: Final = (
+    select(schema.streams)
+    .where(
+        schema.streams.c.merchant == bindparam("merchant"),
+        tuple_(schema.streams.c.posid, schema.streams.c.epoch).in_(bindparam("of", expanding=True)),
+    )
+    .order_by(schema.streams.c.posid, schema.streams.c.epoch)
+    .with_for_update()
+)
+
+
 def _locked_streams(work: Work, uploads: Sequence[Upload]) -> dict[tuple[str, int], Any]:
     """The streams by POSID and epoch, locked in this order: all of a terminal waits for its row."""
-    table = schema.streams
-    rows = work.connection.execute(
-        select(table)
-        .where(
-            table.c.merchant == work.merchant,
-            tuple_(table.c.posid, table.c.epoch).in_([(u.posid, u.epoch) for u in uploads]),
-        )
-        .order_by(table.c.posid, table.c.epoch)
-        .with_for_update()
-    )
+    asked = {"merchant": work.merchant, "of": [(one.posid, one.epoch) for one in uploads]}
+    rows = work.connection.execute(_STREAMS, asked)
     return {(row.posid, row.epoch): row for row in rows}
 
 
@@ -142,10 +151,10 @@ def _examined(
         filling.fill_in(work, stream, upload, hashes)
     # Never before what the stream already holds, so that entries of one terminal keep their order.
     received = max(work.now, stream.entered_at)
-    lines = arriving.read_new(stream, upload, hashes, new)
+    lines, totals = arriving.read_new(stream, upload, hashes, new)
     if lines and lines[0].said is None and _ends_unread(work, stream):
-        lines = arriving.read_new(stream, upload, hashes, new, unread=True)
-    return Batch(stream, lines, received)
+        lines, totals = arriving.read_new(stream, upload, hashes, new, unread=True)
+    return Batch(stream, lines, totals, received)
 
 
 def _ends_unread(work: Work, stream: Any) -> bool:
@@ -185,16 +194,21 @@ def _held(work: Work, batch: Batch, results: Results) -> Held:
 def _apply(central: Central, work: Work, batches: Sequence[Batch], *, hopeful: bool) -> Results:
     if not batches:
         return Results({})
-    _store_entries(work, batches)
     long_ms = policies.current(work).offline.max_hours.home * HOUR_MS
-    found = [
-        arriving.booking_row(work.merchant, batch.stream, line, batch.received, long_ms)
+    rows = [
+        row
         for batch in batches
-        for line in batch.lines
+        for row in arriving.booking_rows(
+            work.merchant, batch.stream, batch.lines, batch.received, long_ms
+        )
     ]
-    rows = [row for row in found if row is not None]
     _settle_claims(work, batches, rows)
-    results = booking.book(work, rows, hopeful=hopeful)
+    with booking.drafting(work, rows, hopeful=hopeful) as drafted:
+        ready = _entries(work, batches)
+        draft = drafted()
+    with bulk.inserting(work.connection, ready):
+        draft.hope()
+    results = booking.write(work, draft)
     for batch in batches:
         _raise_alarm(central, work, batch)
     _advance(work, batches)
@@ -209,23 +223,15 @@ def _raise_alarm(central: Central, work: Work, batch: Batch) -> None:
         alarms.raise_alarm(central, work, str(first.barred), stream.posid, words)
 
 
-def _store_entries(work: Work, batches: Sequence[Batch]) -> None:
-    rows = [
-        (
-            work.merchant,
-            batch.stream.posid,
-            batch.stream.epoch,
-            line.seq,
-            line.hash,
-            line.body,
-            line.sig,
-            line.said.kind if line.said else QUARANTINED,
-            batch.received,
-        )
-        for batch in batches
-        for line in batch.lines
-    ]
-    bulk.insert(work.connection, schema.entries, _ENTRY, rows)
+def _entries(work: Work, batches: Sequence[Batch]) -> bulk.Ready | None:
+    rows = list[bulk.Row]()
+    for batch in batches:
+        stream, received = batch.stream, batch.received
+        key = work.merchant, stream.posid, stream.epoch
+        for line in batch.lines:
+            kind = line.said.kind if line.said else QUARANTINED
+            rows.append((*key, line.seq, line.hash, line.body, line.sig, kind, received))
+    return bulk.ready(work.connection, schema.entries, _ENTRY, rows)
 
 
 _ENTRY: Final = (
@@ -245,8 +251,7 @@ def _advance(work: Work, batches: Sequence[Batch]) -> None:
     rows = []
     for batch in batches:
         stream, last = batch.stream, batch.lines[-1]
-        read = [line.said for line in batch.lines if line.said is not None]
-        totals = json.dumps(asdict(read[-1].totals)) if read else stream.totals
+        totals = json.dumps(asdict(batch.totals))
         key = work.merchant, stream.posid, stream.epoch
         rows.append((*key, last.seq, last.hash, totals, batch.received))
     bulk.update(work.connection, schema.streams, 3, _ADVANCED, rows)

@@ -7,7 +7,8 @@ spent in another system before (`used_before`); a retired voucher is in no repli
 are published to nobody.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -91,8 +92,15 @@ class Voucher(msgspec.Struct, frozen=True, gc=False):
         """The secret that makes the codes after this generation, and how far it reaches."""
         return self._span(generation + 1)
 
+    @property
+    def has_turned(self) -> bool:
+        """Whether it has more than its first secret."""
+        return len(self.secret) > SECRET_BYTES
+
     def turn(self) -> int | None:
         """The next generation whose successors are made with another secret, None without one."""
+        if not self.has_turned:
+            return None
         last = self._span(self.generation)[1]
         return last if last < self.horizon else None
 
@@ -126,6 +134,16 @@ def find_all(work: Work, ids: Collection[str], *, lock: bool = False) -> dict[st
         lock=lock,
     )
     return {row[0]: Voucher(*row) for row in rows}
+
+
+@contextmanager
+def finding_all(work: Work, ids: Collection[str]) -> Iterator[Callable[[], dict[str, Voucher]]]:
+    """`find_all` without locks, found while the block runs, in which the database does no more."""
+    where = ("voucher", ids)
+    with bulk.selecting_in(
+        work.connection, schema.vouchers, _NAMES, work.merchant, where
+    ) as answer:
+        yield lambda: {row[0]: Voucher(*row) for row in answer()}
 
 
 def buckets_of(work: Work, ids: Collection[str]) -> dict[str, int]:
@@ -223,15 +241,17 @@ def write_all(work: Work, after: Sequence[Voucher]) -> None:
     bulk.update(work.connection, schema.vouchers, 2, _CHANGED, rows)
 
 
-def add_all(work: Work, added: Sequence[tuple[Voucher, Voucher]]) -> dict[str, Voucher]:
+@contextmanager
+def adding_all(
+    work: Work, added: Sequence[tuple[Voucher, Voucher]]
+) -> Iterator[Callable[[], dict[str, Voucher]]]:
     """Count uses on vouchers that were read without a lock: as read, and as they are to be then.
 
     Answers each as it now is; locked. Another transaction may have been faster: what it counted is
     counted too, as long as all of it fits into the shares. What no longer fits, or of which
-    something else has changed, is left out and stands as the other left it.
+    something else has changed, is left out and stands as the other left it. It is done while the
+    block runs, in which the database does nothing else.
     """
-    if not added:
-        return {}
     rows = [
         (
             work.merchant,
@@ -243,24 +263,34 @@ def add_all(work: Work, added: Sequence[tuple[Voucher, Voucher]]) -> dict[str, V
         for before, after in added
     ]
     keys = len(_ADDED) - 2
-    changed = bulk.update_if(work.connection, schema.vouchers, keys, _ADDED, rows, how=_ADDING)
     hoped = {after.voucher: after for _, after in added}
-    if changed is None:
+    with bulk.updating_if(
+        work.connection, schema.vouchers, keys, _ADDED, rows, how=_ADDING
+    ) as answer:
+        if answer is None:
+            yield lambda: hoped
+        else:
+            yield lambda: {row[0]: _counted(hoped[row[0]], *row[1:]) for row in answer()}
+
+
+def _counted(hoped: Voucher, used: int, generation: int, version: int) -> Voucher:
+    if (used, generation, version) == (hoped.used, hoped.generation, hoped.version):
         return hoped
-    return {
-        voucher: replace(hoped[voucher], used=used, generation=generation, version=version)
-        for voucher, used, generation, version in changed
-    }
+    return replace(hoped, used=used, generation=generation, version=version)
 
 
 def publish_all(work: Work, after: Sequence[Voucher]) -> None:
     """Tell terminals of vouchers that have been written under their next version."""
+    moved: dict[int, int] = {}
     for voucher in after:
         if voucher.retired:
             continue
-        work.put(voucher.bucket, STATE, voucher.voucher)
-        old, new = (row_digest(voucher.voucher, voucher.version - n) for n in (1, 0))
-        work.tally(voucher.bucket, live=0, digest=new - old)
+        bucket, name, version = voucher.bucket, voucher.voucher, voucher.version
+        work.put(bucket, STATE, name)
+        old, new = row_digest(name, version - 1), row_digest(name, version)
+        moved[bucket] = moved.get(bucket, 0) + new - old
+    for bucket, digest in moved.items():
+        work.tally(bucket, live=0, digest=digest)
 
 
 def retire_all(work: Work, vouchers: Sequence[Voucher]) -> None:

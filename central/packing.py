@@ -58,13 +58,13 @@ def teach(connection: psycopg.Connection[Any]) -> None:
 
 def array(kind: TypeEngine[Any], values: Sequence[Any]) -> Numbers | Texts | Blobs:
     """Values of a column as one parameter; `%s` in a statement takes it without a cast."""
-    has_null = int(None in values)
     as_array, oid = _array_kind(kind)
-    return as_array(
-        b"".join((_ARRAY(1, has_null, oid, len(values), 1), *fields(kind, values)))
-        if values
-        else struct.pack(">iiI", 0, 0, oid)
-    )
+    if not values:
+        return as_array(struct.pack(">iiI", 0, 0, oid))
+    count, has_null = len(values), int(None in values)
+    # Much of a batch is the same in all rows: pack it once.
+    packed = fields(kind, values[:1]) * count if _is_same(values) else fields(kind, values)
+    return as_array(b"".join((_ARRAY(1, has_null, oid, count, 1), *packed)))
 
 
 def _array_kind(kind: TypeEngine[Any]) -> tuple[type[Numbers] | type[Texts] | type[Blobs], int]:
@@ -73,22 +73,38 @@ def _array_kind(kind: TypeEngine[Any]) -> tuple[type[Numbers] | type[Texts] | ty
     return (Blobs, 17) if isinstance(kind, LargeBinary) else (Texts, 25)
 
 
-def fields(kind: TypeEngine[Any], values: Iterable[Any]) -> list[bytes]:
+def _is_same(values: Sequence[Any]) -> bool:
+    """Whether all of the values are one."""
+    return values.count(values[0]) == len(values)
+
+
+def fields(kind: TypeEngine[Any], values: Sequence[Any]) -> list[bytes]:
     """Each value with its length before it."""
     if isinstance(kind, BigInteger):
         return [_NULL if value is None else _NUMBER(8, value) for value in values]
-    if not isinstance(kind, LargeBinary):
-        values = [None if value is None else value.encode() for value in values]
-    return [_NULL if value is None else _LENGTH(len(value)) + value for value in values]
+    if None in values:
+        return [field for value in values for field in _maybe(kind, value)]
+    raws = list(values) if isinstance(kind, LargeBinary) else [value.encode() for value in values]
+    sizes = set(map(len, raws))
+    if len(sizes) == 1:
+        prefix = _LENGTH(sizes.pop())
+        return [prefix + raw for raw in raws]
+    return [_LENGTH(len(raw)) + raw for raw in raws]
+
+
+def _maybe(kind: TypeEngine[Any], value: Any) -> list[bytes]:
+    return [_NULL] if value is None else fields(kind, [value])
 
 
 def copy_rows(kinds: Sequence[TypeEngine[Any]], columns: Sequence[Sequence[Any]]) -> bytes:
     """The rows of a binary COPY, from at least one value per column."""
     count = len(columns[0])
-    packed: list[Iterable[bytes]] = [repeat(struct.pack(">h", len(columns)), count)]
+    packed, same = list[Iterable[bytes]](), struct.pack(">h", len(columns))
     for kind, values in zip(kinds, columns, strict=True):
-        # Much of a batch is the same in all rows: pack it once.
-        same = values.count(values[0]) == count
-        packed.append(fields(kind, values[:1]) * count if same else fields(kind, values))
-    rows = chain.from_iterable(zip(*packed, strict=True))
+        if _is_same(values):
+            same += fields(kind, values[:1])[0]
+            continue
+        packed += (repeat(same, count), fields(kind, values))
+        same = b""
+    rows = chain.from_iterable(zip(*packed, repeat(same, count), strict=True))
     return b"".join((_COPY_HEAD, *rows, _COPY_END))

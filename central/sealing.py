@@ -8,10 +8,10 @@ voucher's codes go on under another secret; the queue holds exactly what is want
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Table, bindparam, delete, func, select, update
 
@@ -61,8 +61,8 @@ def wanted(voucher: Voucher) -> tuple[int, ...]:
     if voucher.left <= 1 or successor > voucher.horizon:
         return (voucher.generation,)
     turn = voucher.turn()
-    known = {voucher.generation, successor}
-    return tuple(sorted(known if turn is None else known | {turn}))
+    known = (voucher.generation, successor)
+    return known if turn is None else tuple(sorted({*known, turn}))
 
 
 def seal(central: Central, voucher: Voucher, generation: int, vault: Vault) -> Row:
@@ -147,20 +147,45 @@ def forget(work: Work, vouchers: Collection[str]) -> None:
         )
 
 
+class Wish(NamedTuple):
+    """Rows of the queue: to add unless sealed, to make urgent, and to add though sealed."""
+
+    new: list[bulk.Row]
+    current: list[bulk.Row]
+    turns: list[bulk.Row]
+
+
 def enqueue(work: Work, vouchers: Sequence[Voucher]) -> None:
     """Queue what these vouchers want sealed and do not have."""
-    rows = [_queued(work, v, generation) for v in vouchers for generation in wanted(v)]
-    bulk.insert_new(work.connection, schema.sealing, _QUEUE, rows, unless=schema.sealed)
-    # What waited as the next code may have become the current one meanwhile.
-    current = [
-        (work.merchant, v.voucher, v.generation, CURRENT)
-        for v in vouchers
-        if v.generation > v.generation_before and wanted(v)
-    ]
-    bulk.update(work.connection, schema.sealing, 3, _QUEUE[:4], current)
-    # The row of the last generation is sealed again once there are codes beyond it.
-    turns = [_queued(work, v, v.horizon) for v in vouchers if horizon.due(v)]
-    bulk.insert_new(work.connection, schema.sealing, _QUEUE, turns)
+    queue(work, wish(work, vouchers, {}))
+
+
+def wish(work: Work, vouchers: Iterable[Voucher], before: Mapping[str, Voucher]) -> Wish:
+    """What these vouchers want sealed.
+
+    `before`: how those of them stood, at any moment since this transaction began, whose shares or
+    generation alone changed. What they wanted then is sealed or in the queue already.
+    """
+    found = Wish([], [], [])
+    for now in vouchers:
+        was, want = before.get(now.voucher), wanted(now)
+        # Under several secrets it may have come to want more since, unqueued (`horizon.extend`).
+        had = () if was is None or was.has_turned else wanted(was)
+        found.new.extend(_queued(work, now, one) for one in want if one not in had)
+        # What waited as the next code may have become the current one meanwhile.
+        if want and now.generation != (now.generation_before if was is None else was.generation):
+            found.current.append((work.merchant, now.voucher, now.generation, CURRENT))
+        # The row of the last generation is sealed again once there are codes beyond it.
+        if horizon.due(now):
+            found.turns.append(_queued(work, now, now.horizon))
+    return found
+
+
+def queue(work: Work, wishes: Wish) -> None:
+    """Queue what is wanted and not there."""
+    bulk.insert_new(work.connection, schema.sealing, _QUEUE, wishes.new, unless=schema.sealed)
+    bulk.update(work.connection, schema.sealing, 3, _QUEUE[:4], wishes.current)
+    bulk.insert_new(work.connection, schema.sealing, _QUEUE, wishes.turns)
 
 
 def _present(work: Work, table: Table, voucher_ids: Sequence[str]) -> set[tuple[str, int]]:

@@ -43,8 +43,14 @@ def is_posid(text: str) -> bool:
 
 def serial(posid: str, epoch: int, seq: int) -> str:
     """Compose the serial of an entry (AX-01). `epoch` and `seq` count from 1."""
-    assert is_posid(posid) and epoch >= 1 and seq >= 1
-    return f"{posid}_{epoch}_{seq:08d}"
+    (composed,) = serials(posid, epoch, range(seq, seq + 1))
+    return composed
+
+
+def serials(posid: str, epoch: int, seqs: range) -> list[str]:
+    """`serial` of each of successive entries."""
+    assert is_posid(posid) and epoch >= 1 and seqs.start >= 1
+    return [f"{posid}_{epoch}_{seq:08d}" for seq in seqs]
 
 
 def branch_serial(posid: str, epoch: int, seq: int, digest: str) -> str:

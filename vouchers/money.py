@@ -22,4 +22,7 @@ def amount_fen(paid_fen: int, shares: int, used_before: int, count: int) -> int:
     assert shares > 0 and used_before >= 0 and count >= 0 and paid_fen >= 0
     upper = min(shares, used_before + count)
     lower = min(shares, used_before)
+    each, rest = divmod(paid_fen, shares)
+    if not rest:
+        return each * (upper - lower)
     return round_half_up(paid_fen * upper, shares) - round_half_up(paid_fen * lower, shares)

@@ -15,11 +15,13 @@ from msgspec import structs
 
 from central import quick, schema
 from central.booked import COLUMNS
+from central.quick import Said
 from vouchers import entries, ids
 from vouchers.entries import Entry, EntryError, Kind, Totals
 
 BEFORE = Totals(3, 5, 900)
 PREV = "ab" * 32
+CHAIN = ("POS1", 2)
 DATA: dict[str, Any] = {
     "serial": ids.serial("POS1", 2, 7),
     "request": None,
@@ -60,18 +62,29 @@ def carefully(text: str) -> tuple[Entry, entries.Redemption] | None:
         return None
 
 
+def read(
+    raw: bytes, posid: str = "POS1", epoch: int = 2, seq: int = 7, prev: str = PREV
+) -> tuple[Said, Totals] | None:
+    found, totals = quick.read([raw], (posid, epoch), seq, [prev], BEFORE)
+    if not found:
+        assert totals is BEFORE
+        return None
+    return found[0], totals
+
+
 def agree(text: str) -> bool:
     """Whether the quick way took it; what it took, it took rightly."""
-    said = quick.read(text.encode(), ("POS1", 2), 7, PREV, BEFORE)
-    if said is None:
+    read_quickly = read(text.encode())
+    if read_quickly is None:
         return False
+    said, totals = read_quickly
     found = carefully(text)
     assert found is not None
     entry, moved = found
     assert (entry.posid, entry.epoch) == ("POS1", 2)
     assert entries.follows(entry, prev=PREV, seq=7, totals=BEFORE) is None
     assert (said.kind, said.at, said.clock) == (entry.kind, entry.at, entry.clock)
-    assert (said.clerk, said.totals) == (entry.clerk, entry.totals)
+    assert (said.clerk, totals) == (entry.clerk, entry.totals)
     assert msgspec.to_builtins(said.moved) == msgspec.to_builtins(moved)
     return True
 
@@ -121,15 +134,54 @@ def test_any_other_way_to_write_it_is_not_taken(meddle: Any) -> None:
 
 def test_a_redemption_out_of_its_place_is_not_taken() -> None:
     raw = body().encode()
-    assert quick.read(raw, ("POS1", 2), 7, PREV, BEFORE) is not None
-    assert quick.read(raw, ("POS2", 2), 7, PREV, BEFORE) is None
-    assert quick.read(raw, ("POS1", 1), 7, PREV, BEFORE) is None
-    assert quick.read(raw, ("POS1", 2), 8, PREV, BEFORE) is None
-    assert quick.read(raw, ("POS1", 2), 7, "cd" * 32, BEFORE) is None
+    assert read(raw) is not None
+    assert read(raw, posid="POS2") is None
+    assert read(raw, epoch=1) is None
+    assert read(raw, seq=8) is None
+    assert read(raw, prev="cd" * 32) is None
     for n in range(6):
         other = dataclasses.astuple(BEFORE)
         moved = Totals(*(value + (n == at) for at, value in enumerate(other)))
-        assert quick.read(raw, ("POS1", 2), 7, PREV, moved) is None
+        assert quick.read([raw], ("POS1", 2), 7, [PREV], moved) == ([], moved)
+
+
+def a_run(count: int) -> tuple[list[str], list[str]]:
+    """Bodies that follow one another, and the hash before each."""
+    totals, prevs, bodies = BEFORE, [PREV], list[str]()
+    for seq in range(7, 7 + count):
+        data = {"serial": ids.serial("POS1", 2, seq)}
+        totals = totals.after(Kind.REDEEMED, DATA)
+        bodies.append(body(seq=seq, prev=prevs[-1], totals=totals, data=data))
+        prevs.append(entries.entry_hash(bodies[-1]))
+    return bodies, prevs[:-1]
+
+
+WRONG = (
+    ('"v":1', '"v":2'),
+    ('"seq":', '"seq":1'),
+    ('"prev":"', '"prev":"0'),
+    ('"posid":"POS1"', '"posid":"POS2"'),
+    ('"serial":"POS1_2', '"serial":"POS1_3'),
+    ('"mode":"lone"', '"mode":"none"'),
+    ('"clock":"ok"', '"clock": "ok"'),
+    ('"redemptions":', '"redemptions":1'),
+    ('"reversals":0', '"reversals":1'),
+)
+
+
+@given(st.integers(1, 9), st.integers(0, 8), st.sampled_from(WRONG))
+def test_a_run_is_read_up_to_what_is_wrong_in_it(
+    count: int, wrong: int, how: tuple[str, str]
+) -> None:
+    """Never past it; and unless that is the first, the first at least."""
+    bodies, prevs = a_run(count)
+    whole, totals = quick.read([text.encode() for text in bodies], CHAIN, 7, prevs, BEFORE)
+    assert len(whole) == count and totals == entries.read_entry(bodies[-1]).totals
+    if wrong < count:
+        bodies[wrong] = bodies[wrong].replace(*how)
+        part, _ = quick.read([text.encode() for text in bodies], CHAIN, 7, prevs, BEFORE)
+        assert min(wrong, 1) <= len(part) <= wrong
+        assert part == whole[: len(part)]
 
 
 def test_a_booking_names_the_columns_of_its_table() -> None:
