@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import func, select
 
-from central import alarms, booking, past, schema
+from central import alarms, numbering, past, schema
 from central.database import retried
 from central.keys import Keyring
 from central.service import Central, Work
@@ -54,7 +54,7 @@ def is_ahead(work: Work, posid: str, verdicts_heard: int) -> bool:
     table = schema.counters
     counted = work.connection.execute(
         select(table.c.value).where(
-            table.c.merchant == work.merchant, table.c.name == booking.verdict_counter(posid)
+            table.c.merchant == work.merchant, table.c.name == numbering.verdict_counter(posid)
         )
     ).scalar()
     return counted is not None and verdicts_heard > int(counted)

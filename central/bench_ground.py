@@ -23,7 +23,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select, update
 
-from central import booking, catalogue, issuing, keys, schema, sealing, setup
+from central import catalogue, issuing, keys, numbering, schema, sealing, setup
 from central.arriving import Upload
 from central.catalogue import NewProduct
 from central.errors import Misconfigured, Refused
@@ -201,7 +201,7 @@ def open_stream(central: Central, posid: str, outlet: int, public: bytes, head: 
         )
         work.connection.execute(
             schema.counters.insert().values(
-                merchant=work.merchant, name=booking.verdict_counter(posid), value=0
+                merchant=work.merchant, name=numbering.verdict_counter(posid), value=0
             )
         )
 

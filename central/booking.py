@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec.structs import astuple, replace
 
-from central import bulk, catalogue, ledger, schema, sealing
+from central import bulk, catalogue, ledger, numbering, schema, sealing
 from central.booked import COLUMNS, NEW, Booked
 from central.catalogue import Places
 from central.ledger import Voucher
@@ -351,7 +351,7 @@ def _store(work: Work, results: Results, wishes: sealing.Wish | None) -> None:
     """
     vouchers = [results.vouchers[voucher_id] for voucher_id in sorted(results.vouchers)]
     rows = [row for voucher_id in sorted(results.rows) for row in results.rows[voucher_id]]
-    numbers = next_verdicts(work, Counter(row.posid for row in rows))
+    numbers = numbering.next_verdicts(work, Counter(row.posid for row in rows))
     with bulk.meanwhile(work.connection):
         sealing.queue(work, wishes or sealing.wish(work, vouchers, results.before))
         fresh, changed = _numbered(rows, numbers, results)
@@ -392,28 +392,3 @@ _CHANGED: Final = (
     "settled",
     "verdict_seq",
 )
-
-
-def next_verdicts(work: Work, counts: Mapping[str, int]) -> dict[str, int]:
-    """Take numbers for changes of verdict, as many as each POSID needs; answers each one's first.
-
-    The counters stay locked until commit.
-    """
-    names = {verdict_counter(posid): posid for posid in counts}
-    taken = bulk.select_in(
-        work.connection,
-        schema.counters,
-        ("name", "value"),
-        work.merchant,
-        ("name", names.keys()),
-        lock=True,
-    )
-    last = {names[name]: int(value) for name, value in taken}
-    rows = [(work.merchant, verdict_counter(p), last[p] + n) for p, n in counts.items()]
-    bulk.update(work.connection, schema.counters, 2, ("merchant", "name", "value"), rows)
-    return {posid: value + 1 for posid, value in last.items()}
-
-
-def verdict_counter(posid: str) -> str:
-    """The name of the counter that numbers a terminal's changes of verdict."""
-    return f"verdicts:{posid}"

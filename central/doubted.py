@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
-from central import alarms, arriving, booking, bulk, ledger, schema
+from central import alarms, arriving, booking, bulk, ledger, numbering, schema
 from central.booked import QUARANTINED, Booked
 from central.service import Central, Work
 from vouchers import ids
@@ -171,7 +171,7 @@ def _accept(work: Work, rows: Sequence[Any]) -> None:
     """Close the bookings of entries that move nothing: there is nothing to judge in them."""
     for posid in sorted({row.posid for row in rows}):
         mine = [row for row in rows if row.posid == posid]
-        first = booking.next_verdicts(work, {posid: len(mine)})[posid]
+        first = numbering.next_verdicts(work, {posid: len(mine)})[posid]
         changed = [
             (work.merchant, posid, row.epoch, row.seq, None, str(Verdict.ACCEPTED), number)
             for number, row in enumerate(mine, start=first)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import select, update
 
-from central import booking, catalogue, keys, past, policies, schema
+from central import catalogue, keys, numbering, past, policies, schema
 from central.database import retried
 from central.errors import Refused
 from central.keys import Keyring
@@ -215,7 +215,7 @@ def _register(work: Work, paired: Any, epoch: int, sign_key: bytes, seal_key: by
         work.connection.execute(
             schema.counters.insert().values(
                 merchant=work.merchant,
-                name=booking.verdict_counter(paired.posid),
+                name=numbering.verdict_counter(paired.posid),
                 value=past.first_change(work),
             )
         )

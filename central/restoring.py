@@ -9,8 +9,8 @@ terminals' journals bring back by themselves what they had been acknowledged for
 from sqlalchemy import select, update
 
 from central import past, policies, schema
-from central.booking import verdict_counter
 from central.database import retried
+from central.numbering import verdict_counter
 from central.service import Central, Work
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import bindparam, select, update
 
-from central import booking, ledger, schema
+from central import ledger, numbering, schema
 from central.arriving import Upload
 from central.booked import Booked
 from central.database import retried
@@ -170,7 +170,7 @@ def _close(work: Work, rows: Sequence[Any], way: str) -> None:
         mine = [row.serial for row in rows if row.posid == posid]
         # The counter before the rows, and by POSID, as booking takes them: the other way round two
         # transactions could wait for each other.
-        first = booking.next_verdicts(work, {posid: len(mine)})[posid]
+        first = numbering.next_verdicts(work, {posid: len(mine)})[posid]
         for number, serial in enumerate(mine, start=first):
             work.connection.execute(
                 update(table)
