@@ -30,7 +30,6 @@ from sync import acks
 from sync.messages import Manifest
 from sync.replica_schema import (
     MOVES_KEY,
-    REPLICA_SCHEMA,
     SEALED_PUT,
     TABLES,
     blank,
@@ -39,6 +38,7 @@ from sync.replica_schema import (
     tally_text,
 )
 from vouchers import times
+from vouchers.replica_form import REPLICA_SCHEMA
 
 KEPT: Final = 3
 """Files kept, so that downloads of the one before may end."""

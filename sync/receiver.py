@@ -19,7 +19,7 @@ from sync.feed import Checkpoint, FeedPage
 from sync.limits import FEED_ITEMS_MAX, SNAPSHOT_BYTES_MAX
 from sync.messages import Manifest
 from sync.pacing import Pace, after_failure
-from sync.replica_schema import REPLICA_SCHEMA
+from vouchers.replica_form import REPLICA_SCHEMA
 
 BEGINNING: Final = "0"
 """The cursor before everything."""

@@ -1,7 +1,8 @@
 """The tables of a replica: of the snapshot that central writes and of the file a terminal keeps.
 
-Responsible for: the DDL, the version of that schema, the form of its pages and where a sealed row
-stands, in one place for both sides. Not responsible for: opening, filling or reading the file.
+Responsible for: the DDL, the form of its pages and how a sealed row is stored, in one place for
+both sides. Not responsible for: its version and where a key stands (`vouchers.replica_form`), nor
+for opening, filling or reading the file.
 Invariants: `sealed` is sorted by `k` but for keys that begin alike, holds each key once, and is
 practically immutable; times are integer milliseconds UTC; a state row with NULL `reflects_*`
 reflects this terminal's entries as `streams` says; `bucket` is whose feed a row is of, and its
@@ -11,7 +12,7 @@ complement (below 0) while a row waits for the feed of the bucket that it moved 
 import struct
 from typing import Final
 
-REPLICA_SCHEMA: Final = 3
+from vouchers.replica_form import place_of
 
 PAGE_BYTES: Final = 4096
 RESERVED_BYTES: Final = 64
@@ -20,7 +21,6 @@ cipher: pages are then encrypted where they are. A file without that room serves
 be built anew, row by row."""
 
 SealedRow = tuple[int, bytes, bytes, str, int]
-_first_of_key: Final = struct.Struct(">Q8x").unpack
 
 TABLES: Final = (
     """
@@ -96,9 +96,6 @@ TABLES: Final = (
 )
 """Run in order on an empty database. `outlets` and `weekdays` are JSON arrays of integers."""
 
-SEALED_FOUND: Final = "place BETWEEN ?1 AND ?1 + 15 AND k = ?2"
-"""The row of a key: ?1 is its `place_of`, ?2 the key."""
-
 SEALED_PUT: Final = """
     INSERT INTO sealed VALUES (
         (SELECT coalesce(
@@ -136,15 +133,6 @@ def blank() -> bytes:
     )
     no_tables = struct.pack(">BHHHB", leaf, 0, 0, PAGE_BYTES - RESERVED_BYTES, 0)
     return (header + no_tables).ljust(PAGE_BYTES, b"\0")
-
-
-def place_of(key: bytes) -> int:
-    """Where the row of a key stands: the key's first 59 bits, then four for keys that share them.
-
-    A number, so that the upper pages of the table hold hundreds of branches; in the keys' order.
-    """
-    first: int = _first_of_key(key)[0]
-    return first >> 1 & -16
 
 
 def sealed_row(key: bytes, record: bytes, voucher: str, bucket: int) -> SealedRow:

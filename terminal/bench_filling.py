@@ -20,13 +20,14 @@ from sync import receiver
 from sync.feed import FeedPage, SealedPut, decode_page
 from sync.messages import Manifest
 from sync.receiver import BEGINNING
-from sync.replica_schema import REPLICA_SCHEMA, TABLES, sealed_row
+from sync.replica_schema import TABLES, sealed_row
 from sync.snapshot_file import Download
 from terminal import bench_shop, database
 from terminal.bench_rows import Goal, Row, timed, turn_about
 from terminal.replica_writer import ReplicaWriter
 from vouchers import times
 from vouchers.ids import unb64u
+from vouchers.replica_form import REPLICA_SCHEMA
 
 _CHUNK: Final = 64 * 1024
 _OK: Final = 200

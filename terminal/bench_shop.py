@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync import feed
 from sync.feed import FeedPage
 from sync.limits import FEED_ITEMS_MAX
-from sync.replica_schema import REPLICA_SCHEMA, SEALED_PUT, TABLES, blank, sealed_row
+from sync.replica_schema import SEALED_PUT, TABLES, blank, sealed_row
 from terminal import assembly, database, keys
 from terminal import identity as identities
 from terminal.assembly import Options
@@ -29,6 +29,7 @@ from terminal.datadir import DataDir
 from terminal.identity import Identity
 from vouchers import codes, sealed, times
 from vouchers.ids import b64u, uuid7
+from vouchers.replica_form import REPLICA_SCHEMA
 from vouchers.sealed import COST_LIGHT, Record, Vault
 from vouchers.times import DAY_MS
 

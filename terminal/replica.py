@@ -15,11 +15,11 @@ import apsw
 import msgspec
 from msgspec import Struct
 
-from sync.replica_schema import REPLICA_SCHEMA, SEALED_FOUND, place_of
 from terminal import database
 from terminal.errors import OutOfService
 from vouchers import times
 from vouchers.policy import Policy
+from vouchers.replica_form import REPLICA_SCHEMA, SEALED_FOUND, place_of
 from vouchers.rules import ProductRule
 from vouchers.standing import Standing, VoucherState
 

@@ -17,10 +17,11 @@ import msgspec
 
 from sync import feed
 from sync.feed import FeedPage
-from sync.replica_schema import SEALED_FOUND, SEALED_PUT, place_of, sealed_row
+from sync.replica_schema import SEALED_PUT, sealed_row
 from terminal.replica_scope import learn, set_meta
 from vouchers import times
 from vouchers.ids import unb64u
+from vouchers.replica_form import SEALED_FOUND, place_of
 
 _Bound = tuple[bytes | str | int | None, ...]
 _Sealed = feed.SealedPut | feed.SealedGone

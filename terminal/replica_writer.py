@@ -19,13 +19,14 @@ from sync import feed
 from sync.errors import Outdated
 from sync.feed import FeedPage
 from sync.messages import Manifest
-from sync.replica_schema import MOVES_KEY, REPLICA_SCHEMA
+from sync.replica_schema import MOVES_KEY
 from terminal import database, keys, replica_count, replica_scope, snapshots
 from terminal.errors import OutOfService
 from terminal.replica import damage_mark
 from terminal.replica_rows import AT_ONCE, Rows
 from terminal.replica_scope import set_meta
 from vouchers import times
+from vouchers.replica_form import REPLICA_SCHEMA
 
 _STATES: Final = (feed.StatePut, feed.StateGone)
 """Not a union: that would be made, and taken apart, for each of many items."""

@@ -14,8 +14,8 @@ from pathlib import Path
 import apsw
 
 from sync.messages import Manifest
-from sync.replica_schema import REPLICA_SCHEMA
 from terminal import database
+from vouchers.replica_form import REPLICA_SCHEMA
 
 
 def make_ready(snapshot: Path, manifest: Manifest, key: bytes) -> None:

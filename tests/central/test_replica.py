@@ -27,11 +27,12 @@ from sync.feed import (
     digest_text,
     row_digest,
 )
-from sync.replica_schema import REPLICA_SCHEMA, RESERVED_BYTES
+from sync.replica_schema import RESERVED_BYTES
 from tests.central import till as tills
 from tests.central.conftest import Pair, issue, served
 from tests.central.till import Till
 from vouchers import codes, ids, qr, sealed
+from vouchers.replica_form import REPLICA_SCHEMA
 
 
 def pull(till: Till, bucket: int, after: str = "0", limit: int = 5_000) -> list[FeedPage]:

@@ -16,10 +16,10 @@ from central.errors import OutOfService
 from central.service import Central
 from central.snapshot import Built, Offers
 from sync import signing
-from sync.replica_schema import REPLICA_SCHEMA
 from tests.central import till as tills
 from tests.central.conftest import Pair, issue
 from tests.central.till import Till
+from vouchers.replica_form import REPLICA_SCHEMA
 
 
 def offered(offers: Offers) -> Built:

@@ -15,8 +15,8 @@ from sync.messages import Manifest, encode
 from sync.pacing import Pace
 from sync.problems import Problem
 from sync.receiver import Follow, Pause, Receiving, TakeSnapshot
-from sync.replica_schema import REPLICA_SCHEMA
 from tests.sync.peer import CENTRAL, KEYS, NOW, Bucket, Copy, refusal, uuid
+from vouchers.replica_form import REPLICA_SCHEMA
 
 
 def page(from_="1.a.5", cursor="1.a.7", more=False, **fields):

@@ -8,16 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sync.replica_schema import (
-    PAGE_BYTES,
-    RESERVED_BYTES,
-    SEALED_FOUND,
-    SEALED_PUT,
-    TABLES,
-    blank,
-    place_of,
-    sealed_row,
-)
+from sync.replica_schema import PAGE_BYTES, RESERVED_BYTES, SEALED_PUT, TABLES, blank, sealed_row
+from vouchers.replica_form import SEALED_FOUND, place_of
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from sync.messages import HelloRequest, SentHead
 from sync.notes import Note, NotesAnswer, decode_notes_request
 from sync.ports import Ports, StreamHead
 from sync.problems import Problem, problem_type
-from sync.replica_schema import REPLICA_SCHEMA
 from sync.transport import HttpCentral, Terms
 from tests.sync.peer import CENTRAL, KEYS, NOW, Bucket, Chain, Copy, Peer
 from tests.sync.server import Answered, Asked
 from vouchers import ids
+from vouchers.replica_form import REPLICA_SCHEMA
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 UUID = "01890a5d-ac96-774b-bcce-b302099a8057"

@@ -11,7 +11,7 @@ from pathlib import Path
 import apsw
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync.replica_schema import REPLICA_SCHEMA, SEALED_PUT, TABLES, sealed_row
+from sync.replica_schema import SEALED_PUT, TABLES, sealed_row
 from terminal import assembly, database, keys
 from terminal import identity as identities
 from terminal.assembly import Options
@@ -22,6 +22,7 @@ from terminal.identity import Identity
 from vouchers import codes, qr, sealed, times
 from vouchers.ids import uuid7
 from vouchers.policy import Policy
+from vouchers.replica_form import REPLICA_SCHEMA
 from vouchers.sealed import COST_LIGHT, Record, Vault
 from vouchers.times import DAY_MS
 

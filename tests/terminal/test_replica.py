@@ -2,11 +2,11 @@
 
 import pytest
 
-from sync.replica_schema import REPLICA_SCHEMA
 from terminal.errors import OutOfService
 from terminal.replica import Replica
 from tests.terminal.shop import HERE, NOW, THERE, Shop
 from vouchers import sealed
+from vouchers.replica_form import REPLICA_SCHEMA
 
 
 @pytest.fixture

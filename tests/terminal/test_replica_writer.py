@@ -10,15 +10,7 @@ import pytest
 
 from sync.feed import Checkpoint, FeedPage, decode_page, digest_text, row_digest
 from sync.messages import Manifest
-from sync.replica_schema import (
-    PAGE_BYTES,
-    REPLICA_SCHEMA,
-    RESERVED_BYTES,
-    SEALED_PUT,
-    TABLES,
-    blank,
-    sealed_row,
-)
+from sync.replica_schema import PAGE_BYTES, RESERVED_BYTES, SEALED_PUT, TABLES, blank, sealed_row
 from sync.snapshot_file import part_of
 from terminal import ciphers, database, replica_scope, snapshots
 from terminal.counter import ShopCounter
@@ -30,6 +22,7 @@ from tests.terminal.shop import HERE, NOW, Shop
 from vouchers import codes, sealed, times
 from vouchers.ids import b64u
 from vouchers.reasons import Reason
+from vouchers.replica_form import REPLICA_SCHEMA
 from vouchers.times import DAY_MS
 
 VOUCHER = "0190f5a0-7c00-7abc-8def-0123456789ab"
