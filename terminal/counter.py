@@ -182,13 +182,7 @@ class ShopCounter:
         return redeeming.first_result(parts, stored, known)
 
     def reverse(
-        self,
-        serial: str,
-        *,
-        reason_code: str,
-        clerk: str,
-        note: str = "",
-        supervisor: bool = False,
+        self, serial: str, *, reason_code: str, clerk: str, note: str = "", supervisor: bool = False
     ) -> Reversed | Refusal:
         """Undo a redemption of this terminal (decision 11)."""
         undo = Undo(
@@ -305,8 +299,6 @@ class ShopCounter:
             with self._lock:
                 self._ensure_open()
                 found = self._readable(find)
-                if found is not None:
-                    self._bear_witness()
         except TerminalError as error:
             raise OutcomeUnknown(f"{unknown}; {error}", request) from unknown
         if found is None:
@@ -357,9 +349,15 @@ class ShopCounter:
             self._lock.release()
 
     def _readable(self, work: Callable[[], T]) -> T:
-        """A journal that cannot be read is opened again before anything else is believed."""
+        """A journal that cannot be read is opened again before anything else is believed; at once
+        where a commit raised, for what it wrote all the same has no witness yet.
+        """
         try:
             return work()
+        except OutcomeUnknown:
+            with suppress(TerminalError):  # the next use case tries again
+                self._ensure_open()
+            raise
         except apsw.ConstraintError:
             raise  # a statement that may not be: a bug, and no matter of the disk
         except apsw.Error as error:
@@ -382,6 +380,8 @@ class ShopCounter:
             raise OutOfService(wiping.GONE, "wiped")
         if self._parts.journal.broken:
             self._parts.journal.reopen()
+            # A commit that raised may have left an entry, if not the one that was asked for.
+            self._readable(self._bear_witness)
 
     def _repeated(self, request: str, held: Held | None) -> Redeemed | None:
         stored = self._parts.journal.find_request(request)

@@ -6,6 +6,7 @@ real disk would have left.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -184,6 +185,39 @@ def test_a_miss_is_charged_or_not_answered(disk: FaultyDisk, shop: Shop) -> None
     with pytest.raises(TerminalError):
         counter.look_up(sample.code(), "0000")
     close(counter)
+
+
+def test_what_stands_after_a_refusal_s_commit_raised_is_witnessed(
+    disk: FaultyDisk, shop: Shop
+) -> None:
+    """Nothing was booked, but the refusal stands in the journal: a backup must not forget it."""
+    sample, counter = shop.issue(1), opened(shop)
+    disk.fail("sync", times=2)  # that of the commit, and that of closing the log
+    with pytest.raises(OutOfService, match="nothing was booked"):
+        counter.redeem_presented(sample.code(), sample.last4, 2, clerk="li", request="q", slip=True)
+    assert entries_of(counter, "refused") == 1
+    assert counter.parts.witness.read() == counter.parts.journal.head()
+    close(counter)
+
+
+def test_a_miss_whose_commit_raised_stands_and_is_witnessed(
+    disk: FaultyDisk, shop: Shop, tmp_path: Path
+) -> None:
+    """Decision 13: found at once and charged; putting back a backup does not free the guesser."""
+    sample, counter = shop.issue(1), opened(shop)
+    journal = shop.data.journal
+    files = (journal, journal.with_name(f"{journal.name}-wal"))
+    for file in files:
+        shutil.copy(file, tmp_path / file.name)
+    disk.fail("sync", times=2)
+    with pytest.raises(OutcomeUnknown):
+        counter.look_up(sample.code(), "0000")
+    assert entries_of(counter, "refused") == 1
+    close(counter)
+    for file in files:
+        shutil.copy(tmp_path / file.name, file)
+    with pytest.raises(OutOfService, match="put back from a backup"):
+        shop.open()
 
 
 def test_half_written_start_is_finished_by_the_next(disk: FaultyDisk, tmp_path: Path) -> None:
