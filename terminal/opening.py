@@ -174,7 +174,8 @@ def _row(parts: Parts, key: SealKey) -> bytes | None:
 
 def _central_sealed(parts: Parts, record: Record) -> bool:
     """Whether the replica has central's row of a code that we made: ours is then one too many, and
-    opens with the last four digits of a mobile that may have been changed since (EV-038).
+    opens with the last four digits of a mobile that may have been changed since (EV-038). It may
+    come in a later page than the state; until that is here, ours is the only one.
     """
     state = parts.known_state(record.voucher)
     if state is None or state.standing.state not in _SEALED_STATES:
@@ -182,7 +183,8 @@ def _central_sealed(parts: Parts, record: Record) -> bool:
     if record.generation < state.standing.generation:
         return False  # replaced: central need not have known this code at all
     unseen = parts.own_uses(record.voucher, state.reflects_epoch, state.reflects_seq)
-    return not unseen and parts.replica.sealed_through() >= ids.uuid_ms(record.voucher)
+    sealed_all = parts.replica.sealed_through() >= ids.uuid_ms(record.voucher)
+    return not unseen and sealed_all and not parts.replica.half()
 
 
 def _find_card(parts: Parts, person: SealKey, asked: Asked) -> list[Opened | Refusal]:

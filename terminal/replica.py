@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from terminal import database
 from terminal.errors import OutOfService
+from terminal.replica_scope import HALF
 from vouchers import times
 from vouchers.policy import Policy
 from vouchers.replica_form import REPLICA_SCHEMA, SEALED_FOUND, place_of
@@ -196,6 +197,10 @@ class Replica:
         """Everything issued before this moment has its sealed row here; milliseconds UTC."""
         text = self.meta("sealed_through")
         return 0 if text is None else times.parse_utc(text)
+
+    def half(self) -> bool:
+        """Whether a state may be here whose sealed row was to come with a next page."""
+        return self._one("SELECT 1 FROM meta WHERE key GLOB ? LIMIT 1", f"{HALF}*") is not None
 
     def policy(self) -> Policy | None:
         """The policy that central sent, None when the replica holds none that can be read."""

@@ -21,6 +21,9 @@ CATALOGUE: Final = 0
 _LEAVING: Final = "leaving:"
 """Begins the key in `meta` that says: this bucket is being let go."""
 
+HALF: Final = "half:"
+"""Begins the key in `meta` that says: more of this bucket was there than has been applied."""
+
 _PORTION: Final = 500
 """Rows deleted at once; whoever redeems goes in between."""
 
@@ -55,6 +58,14 @@ def await_rows(connection: apsw.Connection, bucket: int) -> None:
     connection.execute("INSERT OR IGNORE INTO cursor VALUES (?, '0')", (bucket,))
 
 
+def note_half(connection: apsw.Connection, bucket: int, *, half: bool) -> None:
+    """Say whether a bucket's last page left something for a next one."""
+    if half:
+        set_meta(connection, HALF + str(bucket), "1")
+    else:
+        connection.execute("DELETE FROM meta WHERE key = ?", (HALF + str(bucket),))
+
+
 def unwanted(connection: apsw.Connection, outlet: int | None) -> list[int]:
     """The buckets of which something is here that should not, or was half let go."""
     kept = set(wanted(connection, outlet))
@@ -72,7 +83,7 @@ def let_go(connection: apsw.Connection, bucket: int, make_way: Callable[[], None
         _delete(connection, table, key, bucket, make_way)
     with connection:
         connection.execute("DELETE FROM cursor WHERE bucket = ?", (bucket,))
-        for name in (tally_key(bucket), _LEAVING + str(bucket)):
+        for name in (tally_key(bucket), HALF + str(bucket), _LEAVING + str(bucket)):
             connection.execute("DELETE FROM meta WHERE key = ?", (name,))
 
 

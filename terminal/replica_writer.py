@@ -119,6 +119,7 @@ class ReplicaWriter:
                 " ON CONFLICT (bucket) DO UPDATE SET cursor = excluded.cursor",
                 (bucket, page.cursor),
             )
+            replica_scope.note_half(connection, bucket, half=page.more)
             complete = self._complete
             if page.sealed_through is not None:
                 complete = _completed(complete, bucket, page.sealed_through, more=page.more)
