@@ -123,9 +123,8 @@ class ReplicaWriter:
             complete = self._complete
             if page.sealed_through is not None:
                 complete = _completed(complete, bucket, page.sealed_through, more=page.more)
-                if page.more:
-                    _lower_sealed_through(connection, page.sealed_through)
-                else:
+                _lower_sealed_through(connection, page.sealed_through)
+                if not page.more:
                     _set_sealed_through(connection, complete, self._outlet())
         self._complete = complete
         return Applied(any(isinstance(item, feed.PolicyPut) for item in page.items), own)
@@ -215,7 +214,9 @@ def _completed(
 
 
 def _lower_sealed_through(connection: apsw.Connection, moment: str) -> None:
-    """The states of half a bucket are newer than the promise from before: never promise more."""
+    """States are newer than the promise from before, also those of half a bucket, or of a whole one
+    while others are still to be read: never promise more than central does now.
+    """
     connection.execute(
         "UPDATE meta SET value = ? WHERE key = 'sealed_through' AND value > ?", (moment, moment)
     )

@@ -14,7 +14,7 @@ from terminal.replica_writer import ReplicaWriter
 from terminal.syncing import ReplicaOfTerminal
 from tests.terminal.asking import reason, redeem, view
 from tests.terminal.shop import NOW, Shop
-from tests.terminal.test_replica_writer import page, product, state
+from tests.terminal.test_replica_writer import one, page, product, state
 from vouchers import times
 from vouchers.reasons import Reason
 from vouchers.times import DAY_MS
@@ -56,3 +56,17 @@ def test_half_a_bucket_that_is_let_go_is_half_no_more(shop: Shop, port: ReplicaO
     replica_scope.let_go(shop.database, 1, lambda: None)
     assert not replica.half()
     replica.close()
+
+
+def test_one_bucket_takes_an_earlier_promise_back_before_the_others_are_read(
+    shop: Shop, port: ReplicaOfTerminal
+) -> None:
+    """After a start nothing is known of the others, and the line may fail before they come."""
+    before, earlier = (f"2024-07-1{day}T00:00:00.000Z" for day in (1, 0))
+    port.apply_page(0, page(product(), sealed_through=before))
+    port.apply_page(1, page(sealed_through=before))
+    port.apply_page(4, page(sealed_through=before))
+    restarted = ReplicaWriter(shop.data.replica, shop.key)
+    restarted.apply(4, page(state(), at="1.a.1", to="1.a.2", sealed_through=earlier))
+    restarted.close()
+    assert one(shop, "SELECT value FROM meta WHERE key = 'sealed_through'") == earlier
