@@ -17,7 +17,6 @@ from msgspec import Struct
 
 from terminal import database
 from terminal.errors import OutOfService
-from terminal.replica_scope import HALF
 from vouchers import times
 from vouchers.policy import Policy
 from vouchers.replica_form import REPLICA_SCHEMA, SEALED_FOUND, place_of
@@ -47,6 +46,9 @@ class StateRow(Struct, frozen=True):
 _DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 """Errors that a new file heals; a full disk or a lost one is no reason to download it."""
 
+
+HALF: Final = "half:"
+"""Begins the key in `meta` that says: more of this bucket was there than has been applied."""
 
 _SEALED: Final = f"SELECT record FROM sealed WHERE {SEALED_FOUND}"
 

@@ -14,15 +14,13 @@ from typing import Any, Final
 import apsw
 
 from sync.replica_schema import tally_key
+from terminal.replica import HALF
 
 CATALOGUE: Final = 0
 """The bucket of what every terminal knows: outlets, products, the policy, keys."""
 
 _LEAVING: Final = "leaving:"
 """Begins the key in `meta` that says: this bucket is being let go."""
-
-HALF: Final = "half:"
-"""Begins the key in `meta` that says: more of this bucket was there than has been applied."""
 
 _PORTION: Final = 500
 """Rows deleted at once; whoever redeems goes in between."""
