@@ -254,7 +254,11 @@ def _with_stored(work: Work, grouped: Grouped) -> Grouped:
 def _book(
     voucher: Voucher, rows: Sequence[Booked], facts: VoucherFacts
 ) -> tuple[list[Booked], Voucher]:
-    """The rows with their verdicts, and the voucher as it is then; a new version if that shows."""
+    """The rows with their verdicts, and the voucher as it is then; a new version if that shows.
+
+    A new entry shows even where it undoes another and nothing is left of both: without a new state
+    its terminal would never learn that central has counted it, and go on by its own rows.
+    """
     rows = _meant(rows)
     uses = [_use(row, arrival) for arrival, row in enumerate(rows)]
     booked = rules.book(facts, uses)
@@ -266,7 +270,8 @@ def _book(
     ]
     used = voucher.used_before + booked.used
     generation = max(voucher.generation_before, booked.generation)
-    shows = (used, generation) != (voucher.used, voucher.generation)
+    changed = (used, generation) != (voucher.used, voucher.generation)
+    shows = changed or any(row.verdict_seq == NEW for row in rows)
     undone = any(use.kind is Kind.REVERSED and use.barred is None for use in uses)
     after = replace(
         voucher,

@@ -197,6 +197,25 @@ def test_pages_reflect_the_terminals_own_entries(central: Central, pair: Pair) -
     assert rest.cursor == page.cursor or rest.items
 
 
+def test_a_redemption_that_was_undone_before_it_was_sent_is_reflected(
+    central: Central, pair: Pair
+) -> None:
+    """EV-038: nothing is left of both, and still the terminal hears that they are counted: while it
+    does not, its own row of the voucher stays good, under a former number too.
+    """
+    voucher = issue(central)
+    till = pair("POS1")
+    cursor = pull(till, 1)[-1].cursor
+    till.reverse(till.redeem(voucher), voucher)
+    till.push()
+    (page,) = pull(till, 1, after=cursor)
+    assert page.reflects is not None and page.reflects.seq == 2
+    state = states([page])[voucher.voucher]
+    assert (state.used, state.generation, state.version) == (0, 0, 2)
+    till.push()  # what is sent twice says nothing new
+    assert pull(till, 1, after=page.cursor)[-1].items == ()
+
+
 def test_a_cursor_of_another_history_takes_a_new_snapshot(central: Central, pair: Pair) -> None:
     """Design 7: a cursor that cannot be served is 410 with the reason."""
     issue(central)
