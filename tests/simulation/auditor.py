@@ -342,12 +342,21 @@ class Auditor:
         self._successor(issued.voucher, 0, issued.code)
 
     def claim_answered(self, path: Path, asked: Asked, answer: Answered, now_ms: int) -> None:
-        """When a claim is granted, the shares that claims hold and those booked are there."""
+        """When a claim is granted, the shares that claims hold and those booked are there.
+
+        Asked again it is answered as before, also when others have sent what they gave meanwhile.
+        """
         if answer.status != 200 or not json.loads(answer.body)["granted"]:
             return
         self.count("granted")
-        voucher = json.loads(asked.body)["voucher"]
+        wanted = json.loads(asked.body)
+        voucher = wanted["voucher"]
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as books:
+            (granted_at,) = books.execute(
+                "SELECT granted_at FROM claims WHERE claim = ?", (wanted["claim"],)
+            ).fetchone()
+            if granted_at < now_ms:
+                return
             (held,) = books.execute(
                 "SELECT sum(shares) FROM claims WHERE voucher = ? AND state = 'granted'"
                 " AND granted_at > ?",
