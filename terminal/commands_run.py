@@ -6,12 +6,12 @@ directory answers the control socket for as long as it does.
 """
 
 import signal
+import socket
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from config.loader import Loaded
@@ -129,26 +129,34 @@ def show(
 def signalled() -> Iterator[threading.Event]:
     """An event that SIGTERM, SIGINT and SIGHUP set, so that everything ends in order.
 
-    A handler runs in the middle of what the main thread is doing, perhaps inside this very event's
-    lock, and would wait for itself for ever: it only passes the word to a thread that sets it.
+    A handler would run in the middle of what the main thread is doing, perhaps inside this very
+    event's lock, and wait for itself for ever: a thread hears the signals and sets it.
     """
-    ended, signals = threading.Event(), SimpleQueue[int]()
-
-    def pass_on() -> None:
-        if signals.get():
-            ended.set()
-
-    threading.Thread(target=pass_on, name="signals", daemon=True).start()
+    ended = threading.Event()
+    heard, said = socket.socketpair()
+    said.settimeout(0)
     names = [signal.SIGTERM, signal.SIGINT]
     if hasattr(signal, "SIGHUP"):
         names.append(signal.SIGHUP)
-    before = {name: signal.signal(name, lambda number, _: signals.put(number)) for name in names}
+
+    def pass_on() -> None:
+        with heard:
+            while number := heard.recv(1):
+                if number[0] in names:
+                    ended.set()
+
+    threading.Thread(target=pass_on, name="signals", daemon=True).start()
+    # Python writes the number there at once. The handlers themselves run when the main thread next
+    # does something, which it does not where a signal came just before it began to wait.
+    wakeup = signal.set_wakeup_fd(said.fileno(), warn_on_full_buffer=False)
+    before = {name: signal.signal(name, lambda *_: None) for name in names}
     try:
         yield ended
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
-        signals.put(0)
+        signal.set_wakeup_fd(wakeup)
+        said.close()
 
 
 def sync(desk: Desk, args: Namespace, io: Io) -> int:

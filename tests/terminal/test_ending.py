@@ -24,6 +24,32 @@ with signalled() as ended:
 print("ended")
 """
 
+ELSEWHERE = """
+import signal, threading
+from terminal.commands_run import signalled
+
+def later():  # the main thread waits already, and nothing wakes it: this thread takes the signal
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+with signalled() as ended:
+    threading.Timer(0.3, later).start()
+    ended.wait()
+print("ended")
+"""
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_ends_it() -> None:
+    """As one that comes just before it begins to wait: its handler would never run."""
+    result = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (result.returncode, result.stdout) == (0, "ended\n"), result.stderr
+
 
 def test_a_signal_inside_the_wait_ends_it() -> None:
     """A handler that took the event's lock would wait for itself for ever."""
