@@ -283,7 +283,8 @@ class Replica:
             connection.close()
             raise OutOfService(
                 "the voucher list here is one for another version of hexiao; it is downloaded"
-                " again when the network is there. Already booked redemptions are safe"
+                " again when the network is there. Already booked redemptions are safe",
+                "list_of_another_version",
             )
         return connection
 

@@ -65,6 +65,8 @@ _STAGES: Final = {
     "trouble.wiped": "Head office had this terminal wiped: it holds nothing any more. Switch it"
     " off.",
     "trouble.no_list": "This terminal has no voucher list yet. Connect it to the network once.",
+    "trouble.list_of_another_version": "The voucher list is one for another version of this"
+    " program; it is downloaded again when the network is there. What was redeemed is safe.",
     "trouble.list_damaged": "The voucher list is damaged; it is downloaded again when the network"
     " is there. What was redeemed is safe.",
     "trouble.list_unreadable": "The voucher list cannot be read; the disk may be full or broken."

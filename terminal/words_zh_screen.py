@@ -62,6 +62,8 @@ _STAGES: Final = {
     "本机需要配对码重新登记（hexiao enrol）。",
     "trouble.wiped": "总部已清除本机，这里不再有任何数据。请关机。",
     "trouble.no_list": "本机还没有券数据。请联网，下载一次后就能核销。",
+    "trouble.list_of_another_version": "券数据是另一个版本的，"
+    "联网后会自动重新下载。已核销的不受影响。",
     "trouble.list_damaged": "券数据损坏，联网后会自动重新下载。已核销的不受影响。",
     "trouble.list_unreadable": "券数据读不出来，磁盘可能已满或有故障。请叫主管运行 hexiao doctor。"
     "已核销的不受影响。",
