@@ -3,9 +3,8 @@
 Responsible for: COPY, UPDATE FROM unnest, probes by key, cursors of the server on PostgreSQL, one
 prepared statement on SQLite; what a server does while Python goes on. With `database` the only
 module that knows the dialects apart. Not responsible for: what rows say, or the order of locks.
-Invariants: all happens in the transaction of
-the connection; an error comes out as SQLAlchemy's own kind, as from any other statement; a row has
-a value for each name, in their order.
+Invariants: all happens in the transaction of the connection; an error comes out as SQLAlchemy's own
+kind, as from any other statement; a row has a value for each name, in their order.
 """
 
 import json
